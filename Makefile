@@ -1,0 +1,107 @@
+# Everything starts here. A fresh machine needs Python 3.11 or newer, make and a package registry;
+# the first target that needs .venv creates it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet --quiet
+# What the demo needs: the development set-up holds the same versions and more, so it serves too.
+READY := $(if $(wildcard $(VENV)/.dev-pins),dev,runtime)
+PROJECTS := pyproject.toml apps/support_agent/pyproject.toml
+# The pins say nothing of where they were resolved: no index, no path, no command line.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-emit-package adjourn \
+	--custom-compile-command "make pins" $(if $(UPGRADE),--upgrade)
+
+# pyright-python asks a registry whether a newer release exists; ours is pinned.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help check test demo bench crash format formatted lint types imports fast pins clean
+
+help: ## Print this list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+check: formatted lint types imports fast ## The one gate, under two minutes: format, lint, types, imports, fast tests.
+
+test: $(VENV)/.dev ## Run all tests, with a short crash campaign.
+	@$(BIN)/python -m pytest --quiet -n 2 --dist worksteal
+
+demo: $(VENV)/.$(READY) ## Play the support agent's story; needs no development tools.
+	@$(BIN)/python -m support_agent.demo
+
+bench: $(VENV)/.dev ## Run every benchmark and print its table; minutes, on a quiet machine.
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+crash: $(VENV)/.dev ## Run the full crash campaign: real processes, killed at every named point.
+	@$(BIN)/python -m pytest --quiet tests/crash -m crash
+
+format: $(VENV)/.dev ## Format the code and sort the imports.
+	@$(BIN)/ruff check --quiet --fix --exit-zero .
+	@$(BIN)/ruff format .
+
+formatted: $(VENV)/.dev ## Part of check: is the code formatted? (`make format` does it.)
+	@$(BIN)/ruff format --check . || { echo "Run 'make format'." >&2; exit 1; }
+
+lint: $(VENV)/.dev ## Part of check: ruff's rules, and what would differ on replay.
+	@$(BIN)/ruff check .
+
+types: $(VENV)/.dev ## Part of check: pyright, strict on src.
+	@$(BIN)/pyright
+
+imports: $(VENV)/.dev ## Part of check: imports point down, the pure rooms stay pure.
+	@$(BIN)/lint-imports --no-logo
+
+fast: $(VENV)/.dev ## Part of check: the tests that are not marked slow.
+	@$(BIN)/python -m pytest --quiet -n 2 --dist worksteal -m "not slow and not crash"
+
+pins: $(VENV)/.dev ## Recompile requirements/*.txt after a dependency changed (UPGRADE=1: take newer ones).
+	@$(COMPILE) $(PROJECTS) --extra server --group build --output-file requirements/runtime.txt
+	@$(COMPILE) $(PROJECTS) --extra server --group dev --constraint requirements/runtime.txt \
+		--output-file requirements/dev.txt
+	@echo "Wrote requirements/runtime.txt and requirements/dev.txt."
+
+clean: ## Remove .venv, caches and builds.
+	@rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamp files say what is installed, so that the second run starts at once. When pins change, .venv
+# is made anew: pip would leave behind the packages that are no longer asked for.
+
+define install_pins
+@command -v "$(PYTHON)" >/dev/null || { \
+	echo "Adjourn needs Python 3.11 or newer, and there is no '$(PYTHON)' here." >&2; \
+	echo "Install one, or name the one you have: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "Adjourn needs Python 3.11 or newer; '$(PYTHON)' is $$("$(PYTHON)" --version 2>&1)." >&2; \
+	echo "Install a newer one, or name it: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+	echo "'$(PYTHON)' comes without venv. On Debian and Ubuntu: apt-get install python3-venv" >&2; \
+	exit 1; }
+@echo "Installing $< into $(VENV) (once; again when it changes)"
+@"$(PYTHON)" -m venv --clear $(VENV)
+@$(PIP) install --require-hashes --requirement $< || { \
+	echo "pip could not install $<; its own message is above." >&2; \
+	echo "If it found no version at all, the registry was not reached: give pip your proxy or" >&2; \
+	echo "mirror (pip config set), then run make again." >&2; exit 1; }
+@touch $@
+endef
+
+define install_projects
+@$(PIP) install --no-deps --no-build-isolation --editable . --editable apps/support_agent
+@touch $@
+endef
+
+$(VENV)/.runtime-pins: requirements/runtime.txt
+	$(install_pins)
+
+$(VENV)/.dev-pins: requirements/dev.txt
+	$(install_pins)
+
+$(VENV)/.runtime: $(VENV)/.runtime-pins $(PROJECTS)
+	$(install_projects)
+
+$(VENV)/.dev: $(VENV)/.dev-pins $(PROJECTS)
+	$(install_projects)

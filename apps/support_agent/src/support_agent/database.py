@@ -1,0 +1,89 @@
+"""Opening the shop's data file, which is never the engine's file.
+
+SUPPORT_DATABASE names it as a SQLAlchemy URL; without it, `support-data.db` in this folder is used.
+"""
+
+import os
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import lru_cache
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from support_agent.records import Record
+
+DATABASE_VARIABLE = "SUPPORT_DATABASE"
+DEFAULT_DATABASE = "sqlite:///support-data.db"
+BUSY_TIMEOUT_MILLISECONDS = 10_000
+
+
+def shop_database() -> Engine:
+    """The database that SUPPORT_DATABASE names now; the same engine for the same URL."""
+    return open_database(os.environ.get(DATABASE_VARIABLE, DEFAULT_DATABASE))
+
+
+@lru_cache
+def open_database(url: str) -> Engine:
+    """An engine on `url` with every table in place. Opening twice changes nothing."""
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    with _immediate(engine).begin() as connection:
+        Record.metadata.create_all(connection)
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Generator[Session]:
+    """One transaction that may write: all of it is on disk afterwards, or nothing is."""
+    with Session(_immediate(engine)) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def reading(engine: Engine) -> Generator[Session]:
+    """One consistent look at the records. What is changed in it is thrown away."""
+    with Session(engine) as session:
+        yield session
+
+
+def _immediate(engine: Engine) -> Engine:
+    return engine.execution_options(sqlite_transaction="IMMEDIATE")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # IMMEDIATE: a deferred transaction that reads first and writes later fails as busy without
+    # waiting. The lock taken here makes check-then-pay one step for all threads and processes.
+    kind = connection.get_execution_options().get("sqlite_transaction", "DEFERRED")
+    connection.exec_driver_sql(f"BEGIN {kind}")
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    # None: the driver begins no transaction by itself; _begin_sqlite alone does.
+    connection.isolation_level = None
+    journal = "WAL" if write_ahead_log_is_sound(sqlite3.sqlite_version_info) else "DELETE"
+    cursor = connection.cursor()
+    for pragma in (
+        f"busy_timeout = {BUSY_TIMEOUT_MILLISECONDS}",  # first: the next ones may have to wait
+        f"journal_mode = {journal}",
+        "synchronous = FULL",  # a paid refund stays paid when the power goes
+        "foreign_keys = ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def write_ahead_log_is_sound(version: tuple[int, int, int]) -> bool:
+    """Whether this SQLite may write one file in WAL mode over several connections.
+
+    SQLite 3.7.0 to 3.51.2 could lose or corrupt commits when two connections wrote or checkpointed
+    at once (its "WAL-reset bug"); 3.51.3 mended it, and so did 3.50.7 and 3.44.6. Python is often
+    linked to an older one, and this file holds money: there the rollback journal is used.
+    """
+    mended_in = {(3, 44): (3, 44, 6), (3, 50): (3, 50, 7)}
+    return version >= mended_in.get(version[:2], (3, 51, 3))

@@ -1,0 +1,1 @@
+"""What users write: the app and its registry, orchestrators, activities, the context, tasks."""

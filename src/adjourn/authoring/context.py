@@ -1,0 +1,205 @@
+"""The context: what an orchestrator may ask for. Backends implement this port."""
+
+from __future__ import annotations
+
+import logging
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, overload
+from uuid import UUID
+
+from adjourn.authoring.functions import Activity, Orchestrator
+from adjourn.authoring.task import Task
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
+I = TypeVar("I")  # noqa: E741  input, as in functions.py
+O = TypeVar("O")  # noqa: E741  output
+
+Attribute = str | int | float | bool | None
+
+
+class UpdateRequest(ABC, Generic[T]):
+    """An update that has arrived and waits for this orchestrator's answer."""
+
+    name: str
+    update_id: str
+    value: T
+
+    @abstractmethod
+    def accept(self, result: Any = None) -> None:
+        """Answer with a result. The caller gets it once this turn is on disk.
+
+        Raises: AdjournError when it is answered already, SerializationError.
+        """
+
+    @abstractmethod
+    def refuse(self, reason: str) -> None:
+        """Answer with a reason: the caller gets UpdateRefusedError. Raises as `accept`."""
+
+
+class Context(ABC):
+    """What an orchestrator may ask for.
+
+    Everything here is the same on every replay. `call_*`, `create_timer` and `wait_*` schedule at
+    the call and return a `Task`; await it when you need it. asyncio's own primitives work too.
+    """
+
+    instance_id: str
+    execution: int
+    """1 for the first; each continue_as_new starts the next."""
+
+    @property
+    @abstractmethod
+    def current_utc_datetime(self) -> datetime:
+        """Aware UTC; the time of the event being handled, constant until the next."""
+
+    @property
+    @abstractmethod
+    def is_replaying(self) -> bool:
+        """True while past events are handled again. For logging, never for decisions."""
+
+    @property
+    @abstractmethod
+    def random(self) -> random.Random:
+        """Dice seeded by instance and execution."""
+
+    @property
+    @abstractmethod
+    def logger(self) -> logging.LoggerAdapter[logging.Logger]:
+        """Silent while replaying; records carry the instance id."""
+
+    @abstractmethod
+    def new_uuid(self) -> UUID:
+        """A version 5 UUID of instance, execution and a counter."""
+
+    @overload
+    def call_activity(
+        self, activity: Activity[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Task[R]: ...
+    @overload
+    def call_activity(self, activity: str, /, *args: Any, **kwargs: Any) -> Task[Any]: ...
+    @abstractmethod
+    def call_activity(self, activity: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Run an activity at least once; its Task gives the result or ActivityFailedError.
+
+        Raises: UnknownActivityError, TypeError (wrong arguments), SerializationError,
+        PayloadTooLargeError.
+        """
+
+    @overload
+    def call_sub_orchestration(
+        self,
+        orchestrator: Orchestrator[I, O],
+        input: I = ...,
+        /,
+        *,
+        id: str | None = None,
+    ) -> Task[O]: ...
+    @overload
+    def call_sub_orchestration(
+        self, orchestrator: str, input: Any = ..., /, *, id: str | None = None
+    ) -> Task[Any]: ...
+    @abstractmethod
+    def call_sub_orchestration(
+        self, orchestrator: Any, input: Any = None, /, *, id: str | None = None
+    ) -> Any:
+        """Run a child instance; its Task gives the result or SubOrchestrationFailedError.
+
+        Without `id` the child is called `parent:execution:sequence`. An id that is taken fails the
+        Task. Terminating the parent terminates the child; cancelling the Task does too.
+
+        Raises: UnknownOrchestratorError, InvalidIdError, InvalidPayloadError.
+        """
+
+    @abstractmethod
+    def create_timer(self, due: datetime | timedelta, /) -> Task[None]:
+        """A durable deadline: an aware datetime, or a span from now. Fires late, never early.
+
+        Raises: DeterminismError for a naive datetime.
+        """
+
+    @overload
+    def wait_for_external_event(self, name: str, kind: type[T], /) -> Task[T]: ...
+    @overload
+    def wait_for_external_event(self, name: str, kind: Any = ..., /) -> Task[Any]: ...
+    @abstractmethod
+    def wait_for_external_event(self, name: str, kind: Any = Any, /) -> Any:
+        """Wait for one external event of this name (letter case does not matter).
+
+        Costs nothing while it waits, and has no default timeout. What came early is taken first,
+        in order of arrival. Of several live waits the oldest is served. A body that does not fit
+        `kind` is refused at the door; one that came early and does not fit is set aside.
+        """
+
+    @overload
+    def wait_for_update(self, name: str, kind: type[T], /) -> Task[UpdateRequest[T]]: ...
+    @overload
+    def wait_for_update(self, name: str, kind: Any = ..., /) -> Task[UpdateRequest[Any]]: ...
+    @abstractmethod
+    def wait_for_update(self, name: str, kind: Any = Any, /) -> Any:
+        """Wait for one update; answer it with `accept(result)` or `refuse(reason)`.
+
+        The rules of waiting are those of external events.
+        """
+
+    @overload
+    def when_any(
+        self, first: Task[A], second: Task[B], /, *, keep: bool = ...
+    ) -> Task[Task[A] | Task[B]]: ...
+    @overload
+    def when_any(self, *tasks: Task[Any], keep: bool = ...) -> Task[Task[Any]]: ...
+    @overload
+    def when_any(self, tasks: Iterable[Task[Any]], /, *, keep: bool = ...) -> Task[Task[Any]]: ...
+    @abstractmethod
+    def when_any(self, *tasks: Any, keep: bool = False) -> Any:
+        """The first task to finish, well or badly. Ties follow history.
+
+        Losing waits stop being live and losing timers are cancelled (`keep=True` leaves both);
+        awaiting or racing one again makes it live again, a timer with its old deadline. Losing
+        activities and children run on.
+        """
+
+    @overload
+    def when_all(self, *tasks: Task[T]) -> Task[list[T]]: ...
+    @overload
+    def when_all(self, tasks: Iterable[Task[T]], /) -> Task[list[T]]: ...
+    @abstractmethod
+    def when_all(self, *tasks: Any) -> Any:
+        """All results, in the order given. Waits for every task, then raises the first failure."""
+
+    @abstractmethod
+    def continue_as_new(self, input: Any = None) -> NoReturn:
+        """End here and start afresh with `input`: a new history under the same id.
+
+        External events and updates that nothing has consumed go along, in order.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
+    def get_input(self) -> Any:
+        """The input, as the Durable Functions form reads it."""
+
+    @abstractmethod
+    def set_custom_status(self, status: Any) -> None:
+        """Show this JSON (16 KiB at most) as the instance's custom status. The last one stays.
+
+        Raises: SerializationError, PayloadTooLargeError.
+        """
+
+    @abstractmethod
+    def set_attributes(self, **attributes: Attribute) -> None:
+        """Set indexed key-values by which `list(where=...)` finds this instance; None removes."""
+
+    def task_any(self, tasks: Iterable[Task[Any]]) -> Task[Task[Any]]:
+        """`when_any` under its Durable Functions name."""
+        return self.when_any(tasks)
+
+    def task_all(self, tasks: Iterable[Task[T]]) -> Task[list[T]]:
+        """`when_all` under its Durable Functions name."""
+        return self.when_all(tasks)

@@ -1,0 +1,163 @@
+"""The registry: names are data, so each stands for one function only."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from datetime import timedelta
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
+
+from adjourn.authoring.context import Context
+from adjourn.authoring.functions import Activity, Orchestrator
+from adjourn.errors import RegistrationError, UnknownActivityError, UnknownOrchestratorError
+from adjourn.model.retry import RetryPolicy
+
+P = ParamSpec("P")
+R = TypeVar("R")
+I = TypeVar("I")  # noqa: E741  input, as in functions.py
+O = TypeVar("O")  # noqa: E741  output
+
+
+class _ActivityDecorator(Protocol):
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Activity[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Activity[P, R]: ...
+
+
+class _OrchestratorDecorator(Protocol):
+    @overload
+    def __call__(
+        self, function: Callable[[Context], Coroutine[Any, Any, O]], /
+    ) -> Orchestrator[None, O]: ...
+    @overload
+    def __call__(
+        self, function: Callable[[Context, I], Coroutine[Any, Any, O]], /
+    ) -> Orchestrator[I, O]: ...
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Context, P], Generator[Any, Any, O]], /
+    ) -> Orchestrator[Any, O]: ...
+
+
+class Registry:
+    """The orchestrators and activities of one application, by name."""
+
+    def __init__(self) -> None:
+        self.orchestrators: dict[str, Orchestrator[Any, Any]] = {}
+        self.activities: dict[str, Activity[..., Any]] = {}
+
+    @overload
+    def activity(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Activity[P, R]: ...
+    @overload
+    def activity(self, function: Callable[P, R], /) -> Activity[P, R]: ...
+    @overload
+    def activity(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        retry: RetryPolicy | None = None,
+        timeout: timedelta | None = None,
+        concurrency: int | None = None,
+        at_most_once: bool = False,
+    ) -> _ActivityDecorator: ...
+    def activity(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        retry: RetryPolicy | None = None,
+        timeout: timedelta | None = None,
+        concurrency: int | None = None,
+        at_most_once: bool = False,
+    ) -> Any:
+        """Register an ordinary function with effects, sync or async.
+
+        It runs at least once, each attempt with the same idempotency key (`current_activity()`).
+        `timeout` bounds one attempt, start to close; `concurrency` bounds how many run at once in
+        this process; `at_most_once` never starts it twice: after a crash it is *in doubt*.
+
+        Raises: RegistrationError when the name is taken or the options make no sense.
+        """
+
+        def register(function: Callable[..., Any]) -> Activity[..., Any]:
+            made: Activity[..., Any] = Activity(
+                function,
+                name or function.__name__,
+                retry=retry or RetryPolicy(),
+                timeout=timeout,
+                concurrency=concurrency,
+                at_most_once=at_most_once,
+            )
+            self._refuse_duplicate("activity", made.name, self.activities)
+            self.activities[made.name] = made
+            return made
+
+        return register if function is None else register(function)
+
+    @overload
+    def orchestrator(
+        self, function: Callable[[Context], Coroutine[Any, Any, O]], /
+    ) -> Orchestrator[None, O]: ...
+    @overload
+    def orchestrator(
+        self, function: Callable[[Context, I], Coroutine[Any, Any, O]], /
+    ) -> Orchestrator[I, O]: ...
+    @overload
+    def orchestrator(
+        self, function: Callable[Concatenate[Context, P], Generator[Any, Any, O]], /
+    ) -> Orchestrator[Any, O]: ...
+    @overload
+    def orchestrator(
+        self, /, *, name: str | None = None, version: str = ""
+    ) -> _OrchestratorDecorator: ...
+    def orchestrator(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        version: str = "",
+    ) -> Any:
+        """Register the workflow: `async def f(ctx, input)` or a Durable Functions generator.
+
+        Raises: RegistrationError when the name is taken or the function has another form.
+        """
+
+        def register(function: Callable[..., Any]) -> Orchestrator[Any, Any]:
+            made: Orchestrator[Any, Any] = Orchestrator(
+                function, name or function.__name__, version=version
+            )
+            self._refuse_duplicate("orchestrator", made.name, self.orchestrators)
+            self.orchestrators[made.name] = made
+            return made
+
+        return register if function is None else register(function)
+
+    @staticmethod
+    def _refuse_duplicate(noun: str, name: str, known: dict[str, Any]) -> None:
+        if name in known:
+            raise RegistrationError(
+                f"There is already an {noun} called {name!r}. Names are stored in histories, so "
+                f"each means one function: pass name= to one of them."
+            )
+
+    def find_activity(self, name: str) -> Activity[..., Any]:
+        """Raises: UnknownActivityError."""
+        try:
+            return self.activities[name]
+        except KeyError:
+            raise UnknownActivityError(name, self.activities) from None
+
+    def find_orchestrator(self, name: str) -> Orchestrator[Any, Any]:
+        """Raises: UnknownOrchestratorError."""
+        try:
+            return self.orchestrators[name]
+        except KeyError:
+            raise UnknownOrchestratorError(name, self.orchestrators) from None
+
+
+def awaitable_function(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    """The function of an async activity, typed as such."""
+    return cast("Callable[..., Awaitable[Any]]", function)

@@ -1,0 +1,1 @@
+"""Where instances run: in this process (embedded), or behind a server (http)."""

@@ -1,0 +1,1 @@
+"""The typed client over any backend, and the app that opens one."""

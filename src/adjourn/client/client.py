@@ -1,0 +1,309 @@
+"""The client: typed calls and handles over any backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Generic, Self, TypeVar, overload
+
+import msgspec
+
+from adjourn.authoring.functions import Orchestrator
+from adjourn.authoring.registry import Registry
+from adjourn.backends.protocol import Backend, EventAnswer, SettledAs
+from adjourn.engine.clock import new_id
+from adjourn.engine.messages import OnConflict
+from adjourn.errors import (
+    DeterminismError,
+    InstanceFailedError,
+    InstanceTerminatedError,
+    InvalidIdError,
+)
+from adjourn.model import codec
+from adjourn.model.failure import FailureDetails
+from adjourn.model.ids import check_instance_id, check_name
+from adjourn.model.state import Attribute, HistoryEntry, InstanceState, Page, to_microseconds
+from adjourn.model.status import Status
+from adjourn.store.protocol import Query
+
+I = TypeVar("I")  # noqa: E741  input, as in authoring.functions
+O = TypeVar("O")  # noqa: E741  output
+
+PAGE_LIMIT = 1_000  # instances in one page
+
+
+class Handle(Generic[O]):
+    """One instance, typed by its orchestrator's result."""
+
+    def __init__(self, client: Client, id: str, orchestrator: Orchestrator[Any, O] | None) -> None:
+        self._client = client
+        self._orchestrator = orchestrator
+        self.id = id
+        self.created = True
+        """False when `start` found it there already."""
+
+    def __repr__(self) -> str:
+        return f"<Handle {self.id}>"
+
+    async def result(self) -> O:
+        """As `Client.result`."""
+        return decode_result(await self._client.backend.result(self.id), self._orchestrator)
+
+    async def get(self) -> InstanceState:
+        """As `Client.get`."""
+        return await self._client.get(self.id)
+
+    async def raise_event(
+        self, name: str, data: Any = None, *, event_id: str | None = None
+    ) -> EventAnswer:
+        """As `Client.raise_event`."""
+        return await self._client.raise_event(self.id, name, data, event_id=event_id)
+
+    async def update(self, name: str, data: Any = None, *, update_id: str | None = None) -> Any:
+        """As `Client.update`."""
+        return await self._client.update(self.id, name, data, update_id=update_id)
+
+
+class Client:
+    """Starts instances, sends them messages, and reads them.
+
+    Open it with `async with app.open(...) as client`. What returned is on disk. A call that ends
+    in StorageError or is cancelled has an unknown outcome: repeat it with the same id.
+    """
+
+    def __init__(self, registry: Registry, backend: Backend) -> None:
+        self.registry = registry
+        self.backend = backend
+
+    async def __aenter__(self) -> Self:
+        await self.backend.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.backend.close()
+
+    @overload
+    async def start(
+        self,
+        orchestrator: Orchestrator[I, O],
+        input: I = ...,
+        /,
+        *,
+        id: str | None = None,
+        on_conflict: OnConflict = "error",
+        start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Handle[O]: ...
+    @overload
+    async def start(
+        self,
+        orchestrator: str,
+        input: Any = ...,
+        /,
+        *,
+        id: str | None = None,
+        on_conflict: OnConflict = "error",
+        start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Handle[Any]: ...
+    async def start(
+        self,
+        orchestrator: Any,
+        input: Any = None,
+        /,
+        *,
+        id: str | None = None,
+        on_conflict: OnConflict = "error",
+        start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Handle[Any]:
+        """Start an instance. Without `id` it gets a random one; `start_at` (aware) delays it.
+
+        When the id is taken: `error` refuses, except that the very same name and input is
+        answered as before; `return_existing` gives the one that is there; `replace_finished`
+        and `terminate_and_replace` begin a new execution under the id and keep the old history.
+
+        Raises: UnknownOrchestratorError, InvalidIdError, InvalidPayloadError,
+        SerializationError, PayloadTooLargeError, InstanceExistsError, StorageError.
+        """
+        name = orchestrator.name if isinstance(orchestrator, Orchestrator) else str(orchestrator)
+        found = self.registry.orchestrators.get(name)
+        text = codec.encode(input, f"The input of orchestrator {name!r}")
+        chosen = check_instance_id(id) if id is not None else new_id()
+        handle: Handle[Any] = Handle(self, chosen, found)
+        handle.created = await self.backend.start(
+            name,
+            text,
+            chosen,
+            on_conflict=on_conflict,
+            start_at=_aware(start_at),
+            tags=dict(tags or {}),
+        )
+        return handle
+
+    @overload
+    def handle(self, id: str, orchestrator: Orchestrator[Any, O]) -> Handle[O]: ...
+    @overload
+    def handle(self, id: str) -> Handle[Any]: ...
+    def handle(self, id: str, orchestrator: Orchestrator[Any, Any] | None = None) -> Handle[Any]:
+        """A handle of an instance that exists; nothing is looked up. Raises: InvalidIdError."""
+        return Handle(self, check_instance_id(id), orchestrator)
+
+    async def raise_event(
+        self, id: str, name: str, data: Any = None, /, *, event_id: str | None = None
+    ) -> EventAnswer:
+        """Send an external event. "duplicate" means that this `event_id` was applied before.
+
+        Raises: InstanceNotFoundError, InstanceFinishedError, InvalidPayloadError (the live wait
+        cannot read it), TooManyEventsError, InvalidIdError, SerializationError, StorageError.
+        """
+        check_instance_id(id)
+        check_name("an event name", name)
+        if event_id is not None:
+            check_name("an event id", event_id)
+        text = codec.encode(data, f"The data of event {name!r}")
+        return await self.backend.raise_event(id, name, text, event_id or "")
+
+    async def update(
+        self, id: str, name: str, data: Any = None, /, *, update_id: str | None = None
+    ) -> Any:
+        """Send an update and wait for the orchestrator's answer: the result it accepted with.
+
+        Exactly once by `update_id`: a repeat gets the first answer, or waits for it.
+
+        Raises: UpdateRefusedError with the reason; WrongStateError (suspended); as `raise_event`.
+        """
+        check_instance_id(id)
+        check_name("an update name", name)
+        chosen = new_id() if update_id is None else check_name("an update id", update_id)
+        text = codec.encode(data, f"The data of update {name!r}")
+        return msgspec.json.decode(await self.backend.update(id, name, text, chosen))
+
+    async def result(self, id: str, /) -> Any:
+        """Wait until it has finished; returns the result, typed if its orchestrator is known.
+
+        Raises: InstanceFailedError, InstanceTerminatedError, InstanceNotFoundError.
+        """
+        state = await self.backend.result(check_instance_id(id))
+        return decode_result(state, self.registry.orchestrators.get(state.name))
+
+    async def get(self, id: str, /) -> InstanceState:
+        """What is known of an instance now. Raises: InstanceNotFoundError."""
+        return await self.backend.get(check_instance_id(id))
+
+    async def list(
+        self,
+        *,
+        statuses: Sequence[Status | str] = (),
+        names: Sequence[str] = (),
+        id_prefix: str = "",
+        waiting_for: str = "",
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
+        where: Mapping[str, Attribute] | None = None,
+        newest_first: bool = False,
+        limit: int = 100,
+        page_token: str | None = None,
+    ) -> Page:
+        """One page of instances for which all given conditions hold, in order of creation.
+
+        `where` matches attributes. Give `next_token` of a page as `page_token` of the next.
+
+        Raises: InvalidIdError for a token or status that is none.
+        """
+        query = Query(
+            statuses=[_status(status) for status in statuses],
+            names=names,
+            id_prefix=id_prefix,
+            waiting_for=waiting_for,
+            created_from=_microseconds(created_from),
+            created_to=_microseconds(created_to),
+            where=list((where or {}).items()),
+            newest_first=newest_first,
+            after_key=_key_of(page_token),
+            limit=max(1, min(limit, PAGE_LIMIT)),
+        )
+        return await self.backend.list(query)
+
+    async def history(self, id: str, /, *, execution: int | None = None) -> list[HistoryEntry]:
+        """Every event of one execution (the latest by default), checked against its hash chain.
+
+        Raises: InstanceNotFoundError, HistoryDamagedError.
+        """
+        return await self.backend.history(check_instance_id(id), execution)
+
+    async def suspend(self, id: str, reason: str = "", /) -> None:
+        """What arrives waits until `resume`. Raises: InstanceNotFoundError,
+        InstanceFinishedError, WrongStateError."""
+        await self.backend.control(check_instance_id(id), "suspend", reason, recursive=False)
+
+    async def resume(self, id: str, reason: str = "", /) -> None:
+        """Hand over what waited, in order. Raises: as `suspend`."""
+        await self.backend.control(check_instance_id(id), "resume", reason, recursive=False)
+
+    async def terminate(self, id: str, reason: str = "", /, *, recursive: bool = True) -> None:
+        """End it now, its children too; its code does not run again.
+
+        Running activities finish; their results are dropped. Raises: InstanceNotFoundError,
+        InstanceFinishedError.
+        """
+        await self.backend.control(check_instance_id(id), "terminate", reason, recursive=recursive)
+
+    async def settle(
+        self,
+        id: str,
+        sequence: int,
+        outcome: SettledAs,
+        /,
+        *,
+        by: str,
+        result: Any = None,
+        reason: str = "",
+    ) -> None:
+        """Say what became of an activity in doubt: it completed with `result`, it failed for
+        `reason`, or it shall run again. `by` names the person and stays in history.
+
+        Raises: InstanceNotFoundError, InstanceFinishedError, WrongStateError (not in doubt).
+        """
+        text = codec.encode(result, "The result")
+        check_name("a person's name", by)
+        await self.backend.settle(
+            check_instance_id(id), sequence, outcome, by=by, result=text, reason=reason
+        )
+
+
+def decode_result(state: InstanceState, orchestrator: Orchestrator[Any, Any] | None) -> Any:
+    """The result of a finished instance. Raises: InstanceFailedError, InstanceTerminatedError."""
+    if state.status is Status.FAILED:
+        unknown = FailureDetails(type="Unknown", message="nothing was recorded")
+        raise InstanceFailedError(state.id, state.failure or unknown)
+    text = state.output if state.output is not None else codec.NULL
+    if state.status is Status.TERMINATED:
+        raise InstanceTerminatedError(state.id, str(msgspec.json.decode(text) or ""))
+    return msgspec.json.decode(text) if orchestrator is None else orchestrator.decode_result(text)
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    if moment is not None and moment.tzinfo is None:
+        raise DeterminismError(f"{moment!r} has no time zone: pass an aware datetime.")
+    return None if moment is None else moment.astimezone(UTC)
+
+
+def _microseconds(moment: datetime | None) -> int | None:
+    aware = _aware(moment)
+    return None if aware is None else to_microseconds(aware)
+
+
+def _status(value: Status | str) -> Status:
+    for status in Status:
+        if status.lower() == str(value).lower():
+            return status
+    raise InvalidIdError("a status", str(value), "one of " + ", ".join(Status))
+
+
+def _key_of(token: str | None) -> int | None:
+    if token is None:
+        return None
+    if not token.isascii() or not token.isdigit():
+        raise InvalidIdError("a page token", token, "the next_token of the page before")
+    return int(token)

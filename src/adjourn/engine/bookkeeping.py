@@ -1,0 +1,129 @@
+"""What several parts of a step do to an instance's row and history."""
+
+from __future__ import annotations
+
+import msgspec
+
+from adjourn.engine.batch import Batch
+from adjourn.engine.instance import Instance
+from adjourn.errors import (
+    InstanceFinishedError,
+    UpdateRefusedError,
+)
+from adjourn.model import events
+from adjourn.model.events import Arrived, Event, Parent
+from adjourn.model.status import MOVES, Status
+from adjourn.replay.execution import Execution
+from adjourn.replay.outstanding import Outstanding, outstanding
+from adjourn.store import chain
+from adjourn.store.protocol import InstanceRow, Timer
+
+
+def set_status(instance: Instance, status: Status) -> None:
+    row = instance.row
+    if status is not row.status:
+        assert status in MOVES[row.status], f"{row.status} -> {status}"
+        row.status = status
+
+
+def timer_row(row: InstanceRow, fire_at: int, sequence: int, purpose: str) -> Timer:
+    return fire_at, row.key, row.execution, sequence, purpose
+
+
+def show(batch: Batch, instance: Instance, execution: Execution) -> None:
+    """Custom status and attributes, where the turn changed them."""
+    if execution.custom_status is not instance.shown_status and execution.custom_status:
+        instance.row.custom_status = bytes(execution.custom_status).decode()
+        instance.shown_status = execution.custom_status
+    if execution.attributes_changed:
+        execution.attributes_changed = False
+        key = instance.row.key
+        batch.attributes += [(key, name, value) for name, value in execution.attributes.items()]
+
+
+def keep(batch: Batch, instance: Instance, event: Arrived) -> None:
+    """Append the event without running anything."""
+    if instance.row.status.finished:
+        return
+    batch.append(instance, event)
+    if isinstance(event, events.ExternalEventReceived | events.UpdateReceived):
+        instance.row.pending_events += 1
+    if isinstance(event, events.ActivityCompleted | events.ActivityFailed):
+        instance.row.running -= 1
+
+
+def quiet(batch: Batch, instance: Instance, event: Arrived) -> None:
+    """Append an event that is the engine's business alone: the orchestrator does not see it."""
+    row = instance.row
+    seen = row.turned == row.length
+    batch.append(instance, event)
+    if seen:
+        row.turned = row.length
+
+
+def open_items_of(batch: Batch, instance: Instance, closed: int | None = None) -> Outstanding:
+    """What the history leaves open; with `closed`, as before the row that closed that step."""
+    history = instance.history(batch.memory.store)
+    return outstanding(event for event in history if not _closes(event, closed))
+
+
+def _closes(event: Event, sequence: int | None) -> bool:
+    match event:
+        case (
+            events.ActivityCancelled(sequence=closed)
+            | events.SubOrchestrationCancelled(sequence=closed)
+        ):
+            return closed == sequence
+        case _:
+            return False
+
+
+def answer_update(
+    batch: Batch,
+    row: InstanceRow,
+    update_id: str,
+    result: msgspec.Raw,
+    refusal: UpdateRefusedError | InstanceFinishedError | None = None,
+) -> None:
+    kept: dict[str, object] = {"accepted": result}
+    if isinstance(refusal, UpdateRefusedError):
+        kept = {"refused": refusal.reason}
+    elif isinstance(refusal, InstanceFinishedError):
+        kept = {"finished": refusal.status}
+    batch.receipts.append((row.key, "update", update_id, msgspec.json.encode(kept).decode()))
+    batch.update_answers.append((row.key, update_id, result, refusal))
+
+
+def new_instance(
+    batch: Batch,
+    name: str,
+    instance_id: str,
+    input: msgspec.Raw,
+    *,
+    parent: Parent | None = None,
+    tags: dict[str, str] | None = None,
+    trace_context: str = "",
+) -> Instance:
+    """A pending instance with its first row."""
+    orchestrator = batch.memory.registry.find_orchestrator(name)
+    row = InstanceRow(
+        key=batch.memory.new_key(),
+        id=instance_id,
+        name=name,
+        version=orchestrator.version,
+        head=chain.seed(instance_id, 1),
+        created_at=batch.now_us,
+        tags=msgspec.json.encode(tags).decode() if tags else "{}",
+    )
+    instance = batch.memory.adopt(Instance(row, stored=False))
+    started = events.InstanceStarted(
+        at=batch.now,
+        name=name,
+        input=input,
+        version=orchestrator.version,
+        parent=parent,
+        tags=tags or {},
+        trace_context=trace_context,
+    )
+    batch.append(instance, started)
+    return instance

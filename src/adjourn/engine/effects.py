@@ -1,0 +1,125 @@
+"""What the orchestrator asked becomes history rows and prepared effects."""
+
+from __future__ import annotations
+
+import logging
+from typing import assert_never
+
+from adjourn.engine.batch import Batch
+from adjourn.engine.bookkeeping import answer_update, new_instance, open_items_of, timer_row
+from adjourn.engine.endings import continue_as_new, finish, terminate_child
+from adjourn.engine.instance import Instance
+from adjourn.engine.messages import ActivityCall
+from adjourn.errors import (
+    InstanceExistsError,
+    UpdateRefusedError,
+)
+from adjourn.model import commands, events
+from adjourn.model.codec import NULL
+from adjourn.model.commands import Command, event_of
+from adjourn.model.events import Parent
+from adjourn.model.failure import describe
+from adjourn.model.state import to_microseconds
+from adjourn.model.status import Status
+from adjourn.store.protocol import InstanceRow
+
+_log = logging.getLogger("adjourn.engine")
+
+
+def record(batch: Batch, instance: Instance, asked: list[Command]) -> None:
+    """Write each command down as its event, and prepare its effect."""
+    for command in asked:
+        event = event_of(command, batch.now)
+        batch.append(instance, event)
+        _effect(batch, instance, command)
+
+
+def _effect(batch: Batch, instance: Instance, command: Command) -> None:
+    row = instance.row
+    match command:
+        case commands.ScheduleActivity():
+            schedule(batch, row, command)
+        case commands.CancelActivity(sequence=sequence):
+            cancel_activity(batch, instance, sequence)
+        case commands.CreateTimer(sequence=sequence, fire_at=fire_at):
+            batch.add_timer(timer_row(row, to_microseconds(fire_at), sequence, "timer"))
+        case commands.CancelTimer(sequence=sequence, fire_at=fire_at):
+            batch.remove_timer(timer_row(row, to_microseconds(fire_at), sequence, "timer"))
+        case commands.StartSubOrchestration():
+            start_child(batch, instance, command)
+        case commands.CancelSubOrchestration(sequence=sequence):
+            child = open_items_of(batch, instance, closed=sequence).children.get(sequence)
+            if child is not None:
+                terminate_child(batch, child, "its parent no longer waits for it")
+        case commands.SetEventAside(name=name, reason=reason):
+            _log.warning("%s: an event %r was set aside: %s", row.id, name, reason)
+        case commands.AcceptUpdate(update_id=update_id, result=result):
+            answer_update(batch, row, update_id, result)
+        case commands.RefuseUpdate(update_id=update_id, reason=reason):
+            refusal = UpdateRefusedError(row.id, update_id, reason)
+            answer_update(batch, row, update_id, NULL, refusal)
+        case commands.ContinueAsNew(input=input):
+            continue_as_new(batch, instance, input)
+        case commands.CompleteInstance(result=result):
+            finish(batch, instance, Status.COMPLETED, result=result)
+        case commands.FailInstance(failure=failure):
+            finish(batch, instance, Status.FAILED, failure=failure)
+        case _:
+            assert_never(command)
+
+
+def schedule(batch: Batch, row: InstanceRow, command: commands.ScheduleActivity) -> None:
+    activity = batch.memory.registry.find_activity(command.name)
+    run_attempt(
+        batch,
+        ActivityCall(
+            key=row.key,
+            instance_id=row.id,
+            execution=row.execution,
+            sequence=command.sequence,
+            activity=activity,
+            input=command.input,
+            attempt=1,
+            failures=0,
+            first_at=batch.now,
+        ),
+    )
+
+
+def run_attempt(batch: Batch, call: ActivityCall) -> None:
+    """Start this attempt once the commit is on disk."""
+    batch.memory.in_flight[(call.key, call.execution, call.sequence)] = call
+    batch.calls.append(call)
+
+
+def cancel_activity(batch: Batch, instance: Instance, sequence: int) -> None:
+    row = instance.row
+    call = batch.take_off(row.key, row.execution, sequence)
+    if call is not None:
+        batch.cancelled.append(call)
+        return
+    for activity in open_items_of(batch, instance, closed=sequence).activities.values():
+        if activity.sequence == sequence and activity.retry_at is not None:
+            fire_at = to_microseconds(activity.retry_at)
+            batch.remove_timer(timer_row(row, fire_at, sequence, "retry"))
+
+
+def start_child(batch: Batch, instance: Instance, command: commands.StartSubOrchestration) -> None:
+    """A child is a row like any other; its first turn runs in the next step."""
+    row = instance.row
+    taken = batch.memory.look_up(command.instance_id)
+    if taken is not None:
+        refused = InstanceExistsError(
+            command.instance_id, taken.row.status, "cannot be a child of this instance"
+        )
+        failed = events.SubOrchestrationFailed(
+            at=batch.now, sequence=command.sequence, failure=describe(refused)
+        )
+        batch.internal.append((row.key, row.execution, failed))
+        return
+    parent = Parent(instance_id=row.id, execution=row.execution, sequence=command.sequence)
+    child = new_instance(batch, command.name, command.instance_id, command.input, parent=parent)
+    child.row.parent = row.key
+    child.row.parent_execution = row.execution
+    child.row.parent_sequence = command.sequence
+    batch.runnable.append(child.row.key)

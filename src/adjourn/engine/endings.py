@@ -1,0 +1,162 @@
+"""How an execution ends: finished, terminated, or continued as new."""
+
+from __future__ import annotations
+
+import msgspec
+
+from adjourn.engine.batch import Batch
+from adjourn.engine.bookkeeping import (
+    answer_update,
+    keep,
+    open_items_of,
+    set_status,
+    show,
+    timer_row,
+)
+from adjourn.engine.instance import Instance
+from adjourn.errors import (
+    HistoryDamagedError,
+    InstanceFinishedError,
+    InstanceTerminatedError,
+    UpdateRefusedError,
+)
+from adjourn.model import events
+from adjourn.model.codec import NULL
+from adjourn.model.events import Arrived, Parent
+from adjourn.model.failure import FailureDetails, describe
+from adjourn.model.state import to_microseconds
+from adjourn.model.status import Status
+from adjourn.replay.outstanding import Outstanding
+from adjourn.store.protocol import InstanceRow
+
+
+def finish(
+    batch: Batch,
+    instance: Instance,
+    status: Status,
+    *,
+    result: msgspec.Raw = NULL,
+    failure: FailureDetails | None = None,
+    reason: str = "",
+    open_items: Outstanding | None = None,
+) -> None:
+    """The instance has ended: clear what it left open, tell its parent and whoever waits."""
+    row = instance.row
+    set_status(instance, status)
+    row.finished_at = batch.now_us
+    row.problem = None
+    if instance.execution is not None:
+        show(batch, instance, instance.execution)
+    _clear_open(batch, instance, open_items)
+    row.turned = row.length if status is not Status.TERMINATED else row.turned
+    row.running = 0
+    row.waiting_for = "[]"
+    batch.finished.append(row.key)
+    _tell_parent(batch, row, status, result, failure, reason)
+    instance.let_go()
+
+
+def _clear_open(batch: Batch, instance: Instance, open_items: Outstanding | None) -> None:
+    """Timers and calls go; updates without an answer learn that none will come."""
+    row, execution = instance.row, instance.execution
+    if open_items is None and (execution is None or row.running or execution.open_children):
+        open_items = open_items_of(batch, instance)
+    if open_items is not None:
+        timers, updates = open_items.timers, open_items.updates
+        for sequence, activity in open_items.activities.items():
+            call = batch.take_off(row.key, row.execution, sequence)
+            if call is not None:
+                batch.cancelled.append(call)
+            elif activity.retry_at is not None:
+                fire_at = to_microseconds(activity.retry_at)
+                batch.remove_timer(timer_row(row, fire_at, sequence, "retry"))
+    else:
+        assert execution is not None
+        timers, updates = execution.timers, execution.unanswered
+    for sequence, fire_at in timers.items():
+        batch.remove_timer(timer_row(row, to_microseconds(fire_at), sequence, "timer"))
+    if row.visible_at is not None:
+        batch.remove_timer(timer_row(row, row.visible_at, 0, "start"))
+        row.visible_at = None
+    if row.status.finished:
+        for update_id in sorted(updates):
+            gone = InstanceFinishedError(row.id, row.status)
+            answer_update(batch, row, update_id, NULL, gone)
+
+
+def _tell_parent(
+    batch: Batch,
+    row: InstanceRow,
+    status: Status,
+    result: msgspec.Raw,
+    failure: FailureDetails | None,
+    reason: str,
+) -> None:
+    if row.parent is None or row.parent_execution is None or row.parent_sequence is None:
+        return
+    event: Arrived
+    if status is Status.COMPLETED:
+        event = events.SubOrchestrationCompleted(
+            at=batch.now, sequence=row.parent_sequence, result=result
+        )
+    else:
+        why = failure or describe(InstanceTerminatedError(row.id, reason))
+        event = events.SubOrchestrationFailed(
+            at=batch.now, sequence=row.parent_sequence, failure=why
+        )
+    batch.internal.append((row.parent, row.parent_execution, event))
+
+
+def terminate(batch: Batch, instance: Instance, reason: str, *, recursive: bool) -> None:
+    """End it now. Its code does not run again; running activities finish, their results drop."""
+    try:
+        open_items = open_items_of(batch, instance)
+    except HistoryDamagedError:
+        open_items = Outstanding()  # the way out for a damaged instance: its timers find nothing
+    batch.append(instance, events.InstanceTerminated(at=batch.now, reason=reason))
+    if instance.row.status is not Status.PENDING and instance.row.status is not Status.QUARANTINED:
+        instance.row.turned = instance.row.length
+    finish(batch, instance, Status.TERMINATED, reason=reason, open_items=open_items)
+    if recursive:
+        for child in open_items.children.values():
+            terminate_child(batch, child, f"its parent was terminated: {reason}")
+
+
+def terminate_child(batch: Batch, instance_id: str, reason: str) -> None:
+    child = batch.memory.look_up(instance_id)
+    if child is not None and not child.row.status.finished:
+        terminate(batch, child, reason, recursive=True)
+
+
+def continue_as_new(batch: Batch, instance: Instance, input: msgspec.Raw) -> None:
+    """The next execution begins in the same transaction; what nothing consumed goes along."""
+    row, execution = instance.row, instance.execution
+    assert execution is not None
+    carried = execution.unconsumed()
+    waiting = {m.update_id for m in carried if isinstance(m, events.UpdateReceived)}
+    for update_id in sorted(execution.unanswered - waiting):
+        reason = "the orchestrator continued as new without answering"
+        answer_update(batch, row, update_id, NULL, UpdateRefusedError(row.id, update_id, reason))
+    execution.unanswered.clear()
+    show(batch, instance, execution)
+    _clear_open(batch, instance, None)
+    instance.begin_execution(row.execution + 1)
+    set_status(instance, Status.PENDING)
+    started = events.InstanceStarted(
+        at=batch.now, name=row.name, input=input, version=row.version, parent=_parent(batch, row)
+    )
+    batch.append(instance, started)
+    for message in carried:
+        keep(batch, instance, msgspec.structs.replace(message, carried=True))
+    batch.runnable.append(row.key)
+
+
+def _parent(batch: Batch, row: InstanceRow) -> Parent | None:
+    if row.parent is None or row.parent_execution is None or row.parent_sequence is None:
+        return None
+    found = batch.memory.by_key(row.parent)
+    if found is None:
+        return None
+    return Parent(
+        instance_id=found.row.id, execution=row.parent_execution, sequence=row.parent_sequence
+    )

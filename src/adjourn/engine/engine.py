@@ -1,0 +1,291 @@
+"""The engine: take what arrived, decide each touched instance's turn, commit all of it at once,
+and only then publish.
+
+`step(now)` is an ordinary function. The engine thread calls it, and so does the sandbox, with a
+virtual clock.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
+from typing import assert_never
+
+from adjourn.authoring.registry import Registry
+from adjourn.engine import guards, handlers, recovery, turns
+from adjourn.engine.batch import Batch
+from adjourn.engine.crash_points import Reached, nothing
+from adjourn.engine.instance import Instance
+from adjourn.engine.memory import Memory
+from adjourn.engine.messages import (
+    ActivityFinished,
+    AwaitResult,
+    Control,
+    Message,
+    RaiseEvent,
+    Read,
+    Reply,
+    Runner,
+    SendUpdate,
+    SettleActivity,
+    StartInstance,
+)
+from adjourn.engine.views import state_of
+from adjourn.errors import (
+    AdjournError,
+    EngineStoppedError,
+    InstanceNotFoundError,
+    StorageError,
+    StorageFullError,
+)
+from adjourn.store.protocol import Store
+
+_log = logging.getLogger("adjourn.engine")
+
+BATCH_LIMIT = 2_000  # messages in one commit
+TIMER_LIMIT = 1_000  # timers fired in one commit
+CACHE_SIZE = 1_000  # live executions kept in memory
+
+
+class Engine:
+    """One store, one loop. All methods but `submit` belong to the engine thread."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        store: Store,
+        runner: Runner,
+        *,
+        cache_size: int = CACHE_SIZE,
+        reached: Reached = nothing,
+    ) -> None:
+        guards.install()
+        self.store = store
+        self.runner = runner
+        self.cache_size = cache_size
+        self.reached = reached
+        self.inbox: SimpleQueue[Message | None] = SimpleQueue()
+        self.stopped: AdjournError | None = None
+        self.memory = Memory(registry, store)
+        self.put_off: list[ActivityFinished] = []
+        """Results that met a full disk."""
+        self.first: Message | None = None
+        """A message that the thread took from the inbox while it slept."""
+        self.unclean = False
+        self._earliest = store.earliest_timer()
+
+    def submit(self, message: Message | None) -> None:
+        """Hand over a message, from any thread. None only wakes the engine; a stopped
+        engine answers that it is stopped.
+        """
+        self.inbox.put(message)
+        if self.stopped is not None:  # it stopped before or meanwhile: nobody would answer
+            self.stop(self.stopped)
+
+    # The four verbs.
+
+    def step(self, now: datetime) -> bool:
+        """Take, decide, commit, publish. Returns whether there is more to do at once.
+
+        Raises: EngineStoppedError after a storage error other than a full disk: what was not
+        answered has an unknown outcome, and the file must be opened again.
+        """
+        if self.stopped is not None:
+            raise EngineStoppedError(str(self.stopped))
+        batch = Batch(self.memory, now)
+        messages = self._take(batch)
+        self.reached("taken")
+        try:
+            self._decide(batch, messages)
+            self.reached("decided")
+            self._commit(batch)
+        except StorageFullError as error:
+            self._undo(batch, messages, error)
+            return False
+        except Exception as error:
+            self._halt(messages, error)
+            raise
+        self.reached("committed")
+        self._publish(batch)
+        self.reached("published")
+        return bool(self.memory.runnable) or len(messages) >= BATCH_LIMIT or batch.more_timers
+
+    def _take(self, batch: Batch) -> list[Message]:
+        taken: list[Message] = [*self.put_off]
+        self.put_off.clear()
+        if self.first is not None:
+            taken.append(self.first)
+            self.first = None
+        try:
+            while len(taken) < BATCH_LIMIT:
+                message = self.inbox.get_nowait()
+                if message is not None:
+                    taken.append(message)
+        except Empty:
+            pass
+        if self._earliest is not None and self._earliest <= batch.now_us:
+            batch.due = self.store.due_timers(batch.now_us, TIMER_LIMIT)
+            batch.more_timers = len(batch.due) >= TIMER_LIMIT
+        return taken
+
+    def _decide(self, batch: Batch, messages: list[Message]) -> None:
+        for _ in range(min(len(self.memory.runnable), BATCH_LIMIT)):
+            batch.started.append(self.memory.runnable.popleft())
+        for key in batch.started:
+            turns.run_pending(batch, key)
+            turns.run_internal(batch)
+        for timer in batch.due:
+            turns.fire(batch, timer)
+            turns.run_internal(batch)
+        for message in messages:
+            self._handle(batch, message)
+            turns.run_internal(batch)
+
+    def _handle(self, batch: Batch, message: Message) -> None:
+        try:
+            match message:
+                case StartInstance():
+                    handlers.start(batch, message)
+                case RaiseEvent():
+                    handlers.raise_event(batch, message)
+                case SendUpdate():
+                    handlers.send_update(batch, message)
+                case Control():
+                    handlers.control(batch, message)
+                case SettleActivity():
+                    handlers.settle(batch, message)
+                case ActivityFinished():
+                    handlers.activity_finished(batch, message)
+                case AwaitResult():
+                    batch.awaiting.append(message)
+                case Read():
+                    batch.reads.append(message)
+                case _:
+                    assert_never(message)
+        except StorageError:
+            raise
+        except AdjournError as error:
+            batch.answer(message.reply, error=error)
+
+    def _commit(self, batch: Batch) -> None:
+        changes = batch.changes()
+        if changes:
+            self.store.commit(changes, written=self._written)
+
+    def _written(self) -> None:
+        self.reached("written")
+
+    def _publish(self, batch: Batch) -> None:
+        batch.settle()
+        self._note_timers(batch)
+        if batch.cancelled:
+            self.runner.cancel(batch.cancelled)
+        if batch.calls:
+            self.runner.start(batch.calls)
+        for message in batch.awaiting:
+            self._await_result(batch, message)
+        for key in batch.finished:
+            for reply in self.memory.result_waiters.pop(key, ()):
+                self._answer_result(batch, reply, key)
+        for message in batch.reads:
+            self._read(batch, message)
+        batch.deliver()
+        self.memory.trim(self.cache_size)
+        self.store.checkpoint_if_due(idle=False)
+
+    # When the disk does not do what we ask.
+
+    def _undo(self, batch: Batch, messages: list[Message], error: StorageFullError) -> None:
+        """Nothing was written: forget what was decided, keep what nobody else will send again."""
+        batch.forget()
+        self.memory.runnable.extendleft(reversed(batch.started))
+        for message in messages:
+            if isinstance(message, ActivityFinished):
+                self.put_off.append(message)
+            else:
+                batch.replies.append((message.reply, None, error))
+        batch.deliver()
+        _log.error("%s", error)
+
+    def _halt(self, messages: list[Message], error: Exception) -> None:
+        """The outcome is unknown: never acknowledge, never report failure, stop (finding 2)."""
+        self.unclean = True
+        stopped = error if isinstance(error, AdjournError) else EngineStoppedError(repr(error))
+        self.stop(stopped, [message.reply for message in messages])
+
+    def stop(self, error: AdjournError, replies: Iterable[Reply | None] = ()) -> None:
+        """Take nothing more, and tell all who wait. Idempotent."""
+        if self.stopped is None:
+            self.stopped = error
+        batch = Batch(self.memory, datetime.max.replace(tzinfo=UTC))
+        waiters = (self.memory.result_waiters, self.memory.update_waiters)
+        waiting = [reply for table in waiters for group in table.values() for reply in group]
+        for table in waiters:
+            table.clear()
+        left: list[Message] = []
+        while not self.inbox.empty():
+            message = self.inbox.get_nowait()
+            if message is not None:
+                left.append(message)
+        for reply in (*replies, *waiting, *(message.reply for message in left)):
+            batch.answer(reply, error=self.stopped)
+        batch.deliver()
+
+    # Timers.
+
+    def _note_timers(self, batch: Batch) -> None:
+        for fire_at, *_ in batch.timers_added:
+            if self._earliest is None or fire_at < self._earliest:
+                self._earliest = fire_at
+        if self._earliest is not None and self._earliest <= batch.now_us:
+            self._earliest = self.store.earliest_timer()
+
+    def earliest_timer(self) -> int | None:
+        """Microseconds since 1970, or None. It may be one that was cancelled meanwhile."""
+        return self._earliest
+
+    # Answers that read committed state.
+
+    def _await_result(self, batch: Batch, message: AwaitResult) -> None:
+        if message.reply is None:
+            return
+        try:
+            row = self.memory.find(message.id).row
+        except InstanceNotFoundError as error:
+            batch.answer(message.reply, error=error)
+            return
+        if row.status.finished:
+            self._answer_result(batch, message.reply, row.key)
+        else:
+            self.memory.result_waiters.setdefault(row.key, []).append(message.reply)
+
+    def _answer_result(self, batch: Batch, reply: Reply, key: int) -> None:
+        instance = self.memory.by_key(key)
+        if instance is None or not instance.row.status.finished:  # replaced in this very step
+            self.memory.result_waiters.setdefault(key, []).append(reply)
+        else:
+            batch.answer(reply, state_of(self.store, instance.row))
+
+    def _read(self, batch: Batch, message: Read) -> None:
+        try:
+            batch.answer(message.reply, message.query())
+        except AdjournError as error:
+            batch.answer(message.reply, error=error)
+
+    # Starting.
+
+    def recover(self, now: datetime) -> None:
+        """Take up what was in flight when the file was last closed, however that happened.
+
+        Instances that merely wait are not read.
+        """
+        rows = self.store.unfinished_business()
+        for first in range(0, len(rows), BATCH_LIMIT):
+            batch = Batch(self.memory, now)
+            for row in rows[first : first + BATCH_LIMIT]:
+                recovery.recover(batch, self.memory.adopt(Instance(row)))
+                turns.run_internal(batch)
+            self._commit(batch)
+            self._publish(batch)

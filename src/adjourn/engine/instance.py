@@ -1,0 +1,70 @@
+"""An instance that the engine holds: its row, and its execution while that is in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from adjourn.errors import HistoryDamagedError
+from adjourn.model.events import Event, decode_event
+from adjourn.model.status import Status
+from adjourn.replay.execution import Execution
+from adjourn.store import chain
+from adjourn.store.protocol import InstanceRow, Store
+
+
+@dataclass(slots=True, eq=False)
+class Instance:
+    """A row and, perhaps, a live execution. Only the engine thread touches it."""
+
+    row: InstanceRow
+    execution: Execution | None = None
+    stored: bool = True
+    """False until the row's first commit."""
+    fresh: list[tuple[int, int, int, bytes, bytes]] = field(
+        default_factory=list[tuple[int, int, int, bytes, bytes]]
+    )
+    """History rows of this step, not yet on disk."""
+    shown_status: msgspec.Raw | None = None
+
+    @property
+    def quarantined(self) -> bool:
+        return self.row.status is Status.QUARANTINED
+
+    def append(self, event: Event, body: bytes) -> None:
+        """Chain one more row to the history of this execution."""
+        row = self.row
+        row.length += 1
+        row.head = chain.link(row.head, body)
+        self.fresh.append((row.key, row.execution, row.length, body, row.head))
+
+    def begin_execution(self, number: int) -> None:
+        self.row.execution = number
+        self.row.length = 0
+        self.row.turned = 0
+        self.row.head = chain.seed(self.row.id, number)
+        self.row.running = 0
+        self.row.pending_events = 0
+        self.row.waiting_for = "[]"
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Forget the live execution; history can bring it back."""
+        if self.execution is not None:
+            self.execution.close()
+            self.execution = None
+
+    def history(self, store: Store) -> list[Event]:
+        """This execution's events, those of this step included, checked against the hash chain.
+
+        Raises: HistoryDamagedError.
+        """
+        row = self.row
+        rows = store.history(row.key, row.execution) if self.stored else []
+        rows += [(n, body, link) for _, ex, n, body, link in self.fresh if ex == row.execution]
+        chain.check(row.id, row.execution, rows, row.length, row.head)
+        try:
+            return [decode_event(body) for _, body, _ in rows]
+        except msgspec.MsgspecError as error:
+            raise HistoryDamagedError(row.id, row.execution, row.length, str(error)) from error

@@ -1,0 +1,147 @@
+"""What arrives at the engine. Each message with a reply is answered exactly once, after the commit
+that holds its effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from adjourn.authoring.functions import Activity
+from adjourn.model.failure import FailureDetails
+
+OnConflict = Literal["error", "return_existing", "replace_finished", "terminate_and_replace"]
+
+Outcome = tuple[Any, Any, Exception | None]
+"""Ticket, value, error."""
+
+
+class Mailbox(Protocol):
+    """Where answers go: an event loop, a waiting thread, a test."""
+
+    def deliver(self, outcomes: Sequence[Outcome]) -> None:
+        """Hand over a batch. Called from the engine thread; must not block or raise."""
+        ...
+
+
+Reply = tuple[Mailbox, Any]
+"""A mailbox and the ticket that the answer is for."""
+
+
+@dataclass(slots=True, kw_only=True)
+class StartInstance:
+    name: str
+    id: str
+    input: msgspec.Raw
+    on_conflict: OnConflict = "error"
+    start_at: datetime | None = None
+    tags: dict[str, str] = field(default_factory=dict[str, str])
+    trace_context: str = ""
+    reply: Reply | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class RaiseEvent:
+    id: str
+    name: str
+    data: msgspec.Raw
+    event_id: str = ""
+    reply: Reply | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class SendUpdate:
+    id: str
+    name: str
+    data: msgspec.Raw
+    update_id: str
+    reply: Reply | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Control:
+    id: str
+    action: Literal["suspend", "resume", "terminate"]
+    reason: str = ""
+    recursive: bool = True
+    reply: Reply | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class SettleActivity:
+    """A person's word on an activity in doubt."""
+
+    id: str
+    sequence: int
+    outcome: Literal["completed", "failed", "again"]
+    by: str
+    result: msgspec.Raw
+    reason: str = ""
+    reply: Reply | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class AwaitResult:
+    id: str
+    reply: Reply | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Read:
+    """A look at committed state; `query` runs on the engine thread."""
+
+    query: Callable[[], Any]
+    reply: Reply | None = None
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class ActivityCall:
+    """One attempt of one activity, ready to run."""
+
+    key: int
+    instance_id: str
+    execution: int
+    sequence: int
+    activity: Activity[..., Any]
+    input: msgspec.Raw
+    attempt: int
+    failures: int
+    first_at: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class ActivityFinished:
+    """An attempt's outcome: a failure, or a result."""
+
+    call: ActivityCall
+    result: msgspec.Raw | None = None
+    failure: FailureDetails | None = None
+    timed_out: bool = False
+    reply: Reply | None = None
+
+
+Message = (
+    StartInstance
+    | RaiseEvent
+    | SendUpdate
+    | Control
+    | SettleActivity
+    | AwaitResult
+    | Read
+    | ActivityFinished
+)
+
+
+class Runner(Protocol):
+    """Runs activities, outside the engine thread."""
+
+    def start(self, calls: Sequence[ActivityCall]) -> None:
+        """Run these attempts; each ends in one ActivityFinished, unless it was cancelled."""
+        ...
+
+    def cancel(self, calls: Sequence[ActivityCall]) -> None:
+        """Nobody waits for these any more: tell them."""
+        ...

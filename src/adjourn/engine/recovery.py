@@ -1,0 +1,91 @@
+"""Taking up after a restart what was in flight, and what to do when nobody knows."""
+
+from __future__ import annotations
+
+import logging
+
+from adjourn.engine.batch import Batch
+from adjourn.engine.bookkeeping import open_items_of, quiet, set_status
+from adjourn.engine.effects import run_attempt
+from adjourn.engine.instance import Instance
+from adjourn.engine.turns import call_again, execution_of, quarantine, run_pending, turned
+from adjourn.errors import (
+    HistoryDamagedError,
+    UnknownNameError,
+)
+from adjourn.model import events
+from adjourn.model.status import Status
+
+_log = logging.getLogger("adjourn.engine")
+
+
+ATTEMPTS_BEFORE_DOUBT = 20
+"""How often a dying process may take the same activity down before a person is asked."""
+
+
+def recover(batch: Batch, instance: Instance) -> None:
+    """Take an instance up after a restart: pending ones run, quarantined ones are tried again,
+    activities in flight are repeated with the same key, or put in doubt."""
+    row = instance.row
+    if row.status is Status.PENDING:
+        run_pending(batch, row.key)
+        return
+    if row.status is Status.QUARANTINED:
+        if not _retry_quarantined(batch, instance):
+            return
+    if not row.status.finished and row.running:
+        in_new_calls = {call.sequence for call in batch.calls if call.key == row.key}
+        try:
+            _recover_activities(batch, instance, in_new_calls)
+        except (UnknownNameError, HistoryDamagedError) as error:
+            quarantine(batch, instance, str(error))
+
+
+def _retry_quarantined(batch: Batch, instance: Instance) -> bool:
+    """Whether the code fits again. A history that is still the same length needs no new rows."""
+    row = instance.row
+    problem = row.problem
+    execution = execution_of(batch, instance)
+    if execution is None:
+        return False
+    if row.status is Status.QUARANTINED:
+        set_status(instance, Status.SUSPENDED if execution.suspended else Status.RUNNING)
+        row.problem = None
+        turned(batch, instance)
+    _log.warning("%s fits its code again and goes on (was: %s)", row.id, problem)
+    return True
+
+
+def _recover_activities(batch: Batch, instance: Instance, skip: set[int]) -> None:
+    for activity in open_items_of(batch, instance).activities.values():
+        if activity.sequence in skip or activity.in_doubt:
+            continue
+        if activity.retry_at is not None and activity.retry_at > batch.now:
+            continue  # its timer is on disk
+        registered = batch.memory.registry.find_activity(activity.name)
+        if registered.at_most_once:
+            doubt(batch, instance, activity.sequence, "the process died while it ran")
+        elif activity.recoveries >= ATTEMPTS_BEFORE_DOUBT:
+            reason = f"the process died {activity.recoveries} times while it ran"
+            doubt(batch, instance, activity.sequence, reason)
+        else:
+            again(batch, instance, activity.sequence, activity.attempt + 1)
+
+
+def again(batch: Batch, instance: Instance, sequence: int, attempt: int) -> None:
+    """Count a new attempt on disk, then run it."""
+    quiet(
+        batch,
+        instance,
+        events.ActivityRecovered(at=batch.now, sequence=sequence, attempt=attempt),
+    )
+    call = call_again(batch, instance, sequence)
+    if call is not None:
+        run_attempt(batch, call)
+
+
+def doubt(batch: Batch, instance: Instance, sequence: int, reason: str) -> None:
+    """Nobody knows whether the effect happened: wait for a person's word."""
+    event = events.ActivityInDoubt(at=batch.now, sequence=sequence, reason=reason)
+    quiet(batch, instance, event)
+    _log.error("%s: step %d is in doubt: %s", instance.row.id, sequence, reason)

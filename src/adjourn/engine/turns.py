@@ -1,0 +1,194 @@
+"""A turn: an event goes into an instance, and the orchestrator goes on with it."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from adjourn.authoring.functions import Activity
+from adjourn.engine.batch import Batch
+from adjourn.engine.bookkeeping import keep, open_items_of, set_status, show
+from adjourn.engine.effects import record, run_attempt
+from adjourn.engine.instance import Instance
+from adjourn.engine.messages import ActivityCall
+from adjourn.errors import (
+    DeterminismError,
+    HistoryDamagedError,
+    UnknownNameError,
+)
+from adjourn.model import events
+from adjourn.model.events import Arrived
+from adjourn.model.status import Status
+from adjourn.replay.execution import Execution
+from adjourn.replay.rebuild import MismatchFound, rebuild
+from adjourn.store.protocol import Timer
+
+_log = logging.getLogger("adjourn.engine")
+
+
+HISTORY_WARNING = 10_000  # rows in one execution
+HISTORY_LIMIT = 50_000
+
+
+def execution_of(batch: Batch, instance: Instance) -> Execution | None:
+    """The live execution, rebuilt from history when it is not in memory; None when it cannot be:
+    then the instance is quarantined, and says why."""
+    if instance.execution is not None:
+        return instance.execution
+    row = instance.row
+    memory = batch.memory
+    try:
+        orchestrator = memory.registry.find_orchestrator(row.name)
+        history = instance.history(memory.store)
+        execution, asked = rebuild(
+            memory.registry, orchestrator, row.id, row.execution, history, row.turned
+        )
+    except MismatchFound as found:
+        quarantine(batch, instance, found.mismatch.explanation)
+        return None
+    except (UnknownNameError, HistoryDamagedError, DeterminismError) as error:
+        quarantine(batch, instance, str(error))
+        return None
+    instance.execution = execution
+    instance.shown_status = execution.custom_status if row.turned else None
+    if row.turned:
+        execution.attributes_changed = False
+    if row.turned < row.length:
+        if row.status is Status.PENDING or row.status is Status.QUARANTINED:
+            set_status(instance, Status.SUSPENDED if execution.suspended else Status.RUNNING)
+            row.problem = None
+        record(batch, instance, asked)
+        turned(batch, instance)
+    return instance.execution
+
+
+def quarantine(batch: Batch, instance: Instance, explanation: str) -> None:
+    """Stop this instance visibly. Nothing of it runs; nothing is lost."""
+    instance.let_go()
+    batch.touch(instance)
+    set_status(instance, Status.QUARANTINED)
+    instance.row.problem = explanation
+    _log.error("%s is quarantined: %s", instance.row.id, explanation)
+
+
+def turn(batch: Batch, instance: Instance, event: Arrived) -> None:
+    """Append the event and let the orchestrator go on with it.
+
+    A pending or quarantined instance keeps it for later; a suspended one does so by its own rule.
+    """
+    if instance.row.status is Status.PENDING or instance.row.status is Status.QUARANTINED:
+        keep(batch, instance, event)
+        return
+    execution = execution_of(batch, instance)
+    if execution is None or instance.row.status.finished:
+        keep(batch, instance, event)
+        return
+    batch.append(instance, event)
+    try:
+        execution.apply(event)
+    except DeterminismError as error:  # a turn that does not end
+        quarantine(batch, instance, str(error))
+        return
+    record(batch, instance, execution.take_commands())
+    turned(batch, instance)
+
+
+def turned(batch: Batch, instance: Instance) -> None:
+    """Bring the row up to what the execution now shows."""
+    row, execution = instance.row, instance.execution
+    batch.touch(instance)
+    if execution is None:
+        return  # it finished or began anew in this turn
+    row.turned = row.length
+    row.pending_events = execution.buffered
+    row.running = len(execution.open) - execution.open_children
+    waiting = execution.waiting_for()
+    row.waiting_for = msgspec.json.encode(waiting).decode() if waiting else "[]"
+    show(batch, instance, execution)
+    if row.length >= HISTORY_WARNING:
+        _watch_length(batch, instance)
+
+
+def _watch_length(batch: Batch, instance: Instance) -> None:
+    row = instance.row
+    if row.length >= HISTORY_LIMIT:
+        quarantine(
+            batch,
+            instance,
+            f"The history of {row.id} has {row.length:,} rows, more than the {HISTORY_LIMIT:,} "
+            "that one execution may have. Terminate it, and let the next version call "
+            "ctx.continue_as_new() every thousand steps.",
+        )
+    elif row.length % HISTORY_WARNING == 0:
+        _log.warning("%s has %d history rows: use continue_as_new", row.id, row.length)
+
+
+def run_internal(batch: Batch) -> None:
+    """Hand over what instances sent each other, until nothing is left."""
+    while batch.internal:
+        key, execution_number, event = batch.internal.popleft()
+        instance = batch.memory.by_key(key)
+        if instance is None or instance.row.status.finished:
+            continue
+        if instance.row.execution == execution_number:
+            turn(batch, instance, event)
+
+
+def run_pending(batch: Batch, key: int) -> None:
+    """The first turn of an execution."""
+    instance = batch.memory.by_key(key)
+    if instance is None or instance.row.status is not Status.PENDING:
+        return
+    if instance.row.visible_at is not None and instance.row.visible_at > batch.now_us:
+        return
+    instance.row.visible_at = None
+    execution_of(batch, instance)
+
+
+def fire(batch: Batch, timer: Timer) -> None:
+    """A deadline has passed. The row goes, whatever it meant."""
+    _, key, execution, sequence, purpose = timer
+    instance = batch.memory.by_key(key)
+    if instance is None or instance.row.status.finished or instance.row.execution != execution:
+        batch.remove_timer(timer)
+        return
+    if timer in batch.timers_removed:
+        return  # cancelled earlier in this very step
+    batch.remove_timer(timer)
+    match purpose:
+        case "start":
+            run_pending(batch, key)
+        case "retry":
+            _retry(batch, instance, sequence)
+        case _:
+            turn(batch, instance, events.TimerFired(at=batch.now, sequence=sequence))
+
+
+def _retry(batch: Batch, instance: Instance, sequence: int) -> None:
+    row = instance.row
+    if (row.key, row.execution, sequence) in batch.memory.in_flight:
+        return  # a restart took it up already
+    again = call_again(batch, instance, sequence)
+    if again is not None:
+        run_attempt(batch, again)
+
+
+def call_again(batch: Batch, instance: Instance, sequence: int) -> ActivityCall | None:
+    """The next attempt of an open activity, from history; None when it is not open."""
+    row = instance.row
+    found = open_items_of(batch, instance).activities.get(sequence)
+    if found is None:
+        return None
+    activity: Activity[..., object] = batch.memory.registry.find_activity(found.name)
+    return ActivityCall(
+        key=row.key,
+        instance_id=row.id,
+        execution=row.execution,
+        sequence=sequence,
+        activity=activity,
+        input=found.input,
+        attempt=found.attempt,
+        failures=found.failures,
+        first_at=found.scheduled_at,
+    )

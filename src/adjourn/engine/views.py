@@ -1,0 +1,106 @@
+"""Committed rows as the values that clients see."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from adjourn.errors import InstanceNotFoundError
+from adjourn.model import events
+from adjourn.model.codec import encode
+from adjourn.model.events import Event, decode_event
+from adjourn.model.failure import FailureDetails
+from adjourn.model.state import HistoryEntry, InstanceState, Page, from_microseconds
+from adjourn.store import chain
+from adjourn.store.protocol import InstanceRow, Query, Store
+
+
+def state_of(store: Store, row: InstanceRow) -> InstanceState:
+    """All that is told about one instance."""
+    first = _event(store, row, 1)
+    output, failure = _ending(store, row)
+    parent = None if row.parent is None else store.load(row.parent)
+    return InstanceState(
+        id=row.id,
+        name=row.name,
+        version=row.version,
+        execution=row.execution,
+        status=row.status,
+        created_at=from_microseconds(row.created_at),
+        updated_at=from_microseconds(row.updated_at),
+        finished_at=None if row.finished_at is None else from_microseconds(row.finished_at),
+        visible_at=None if row.visible_at is None else from_microseconds(row.visible_at),
+        parent_id=None if parent is None else parent.id,
+        input=first.input if isinstance(first, events.InstanceStarted) else None,
+        output=output,
+        failure=failure,
+        custom_status=_raw(row.custom_status),
+        attributes=store.attributes(row.key),
+        waiting_for=[] if row.status.finished else _names(row.waiting_for),
+        running=row.running,
+        pending_events=row.pending_events,
+        problem=row.problem,
+        events=row.length,
+    )
+
+
+def _ending(store: Store, row: InstanceRow) -> tuple[msgspec.Raw | None, FailureDetails | None]:
+    if not row.status.finished:
+        return None, None
+    match _event(store, row, -1):
+        case events.InstanceCompleted(result=result):
+            return result, None
+        case events.InstanceFailed(failure=failure):
+            return None, failure
+        case events.InstanceTerminated(reason=reason):
+            return encode(reason), None
+        case _:
+            return None, None
+
+
+def _event(store: Store, row: InstanceRow, number: int) -> Event | None:
+    body = store.row(row.key, row.execution, number)
+    if body is None:
+        return None
+    try:
+        return decode_event(body)
+    except msgspec.MsgspecError:
+        return None  # damaged; `history` and the next turn say so
+
+
+def _raw(text: str | None) -> msgspec.Raw | None:
+    return None if text is None else msgspec.Raw(text.encode())
+
+
+def _names(text: str) -> list[str]:
+    return msgspec.json.decode(text, type=list[str])
+
+
+def page_of(store: Store, query: Query) -> Page:
+    """One page; the token is the key after which the next begins."""
+    limit = query.limit
+    rows = store.list(replace(query, limit=limit + 1))
+    shown = rows[:limit]
+    token = str(shown[-1].key) if len(rows) > limit else None
+    return Page(instances=[state_of(store, row) for row in shown], next_token=token)
+
+
+def history_of(store: Store, instance_id: str, execution: int | None = None) -> list[HistoryEntry]:
+    """Every row of one execution (the latest by default), checked against the hash chain.
+
+    Raises: InstanceNotFoundError, HistoryDamagedError.
+    """
+    row = store.find(instance_id)
+    if row is None:
+        raise InstanceNotFoundError(instance_id)
+    number = row.execution if execution is None else execution
+    rows = store.history(row.key, number)
+    latest = number == row.execution
+    length = row.length if latest else len(rows)
+    head = row.head if latest else (rows[-1][2] if rows else b"")
+    chain.check(instance_id, number, rows, length, head)
+    return [
+        HistoryEntry(execution=number, number=n, event=decode_event(body), hash=link.hex())
+        for n, body, link in rows
+    ]

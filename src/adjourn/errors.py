@@ -1,0 +1,312 @@
+"""Every public error of Adjourn: one tree, in the order in which a user meets them.
+
+Constructors take facts, never sentences; the text is made here, once, and ends with the next move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+
+class AdjournError(Exception):
+    """The base of every error that Adjourn raises."""
+
+
+class Failure(Protocol):
+    """What the errors below need to know of a recorded failure (`adjourn.model.failure`)."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+
+
+def _choices(known: Iterable[str]) -> str:
+    names = sorted(known)
+    if not names:
+        return "none is registered yet"
+    return "registered: " + ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+
+
+class RegistrationError(AdjournError):
+    """A function cannot be registered as an orchestrator or activity."""
+
+
+class UnknownNameError(AdjournError):
+    """Nothing is registered under this name."""
+
+    def __init__(self, noun: str, name: str, known: Iterable[str]) -> None:
+        self.noun = noun
+        self.name = name
+        super().__init__(
+            f"No {noun} is called {name!r} ({_choices(known)}). "
+            f"Register it with @app.{noun}, or correct the name."
+        )
+
+
+class UnknownOrchestratorError(UnknownNameError):
+    """No orchestrator is registered under this name."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__("orchestrator", name, known)
+
+
+class UnknownActivityError(UnknownNameError):
+    """No activity is registered under this name."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__("activity", name, known)
+
+
+class SerializationError(AdjournError):
+    """A value cannot be written as JSON, or a text is not the JSON that we accept."""
+
+
+class PayloadTooLargeError(AdjournError):
+    """A value is larger than one history row may hold."""
+
+    def __init__(self, what: str, size_bytes: int, limit_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+        super().__init__(
+            f"{what} is {size_bytes:,} bytes; at most {limit_bytes:,} are accepted. "
+            "Store the large part elsewhere and pass a reference to it."
+        )
+
+
+class InvalidPayloadError(AdjournError):
+    """A value does not fit the type that its receiver declared."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        self.what = what
+        self.reason = reason
+        super().__init__(f"{what} does not fit its declared type: {reason}")
+
+
+class InvalidIdError(AdjournError):
+    """An id or a name has characters or a length that we do not accept."""
+
+    def __init__(self, noun: str, value: str, rule: str) -> None:
+        self.value = value
+        super().__init__(f"{value[:80]!r} cannot be {noun}: use {rule}.")
+
+
+class InstanceNotFoundError(AdjournError):
+    """There is no instance with this id."""
+
+    def __init__(self, instance_id: str) -> None:
+        self.instance_id = instance_id
+        super().__init__(
+            f"There is no instance {instance_id!r}. Start it first, or look for it with list()."
+        )
+
+
+class InstanceExistsError(AdjournError):
+    """The id is taken by another instance."""
+
+    def __init__(self, instance_id: str, status: str, reason: str) -> None:
+        self.instance_id = instance_id
+        self.status = status
+        super().__init__(
+            f"Instance {instance_id!r} already exists ({status}) and {reason}. Choose another id, "
+            "or pass on_conflict='return_existing', 'replace_finished' or 'terminate_and_replace'."
+        )
+
+
+class InstanceFinishedError(AdjournError):
+    """The instance has finished and takes nothing more."""
+
+    def __init__(self, instance_id: str, status: str) -> None:
+        self.instance_id = instance_id
+        self.status = status
+        super().__init__(
+            f"Instance {instance_id!r} has finished ({status}) and takes nothing more. "
+            "Read its result, or start a new instance."
+        )
+
+
+class WrongStateError(AdjournError):
+    """The instance is not in a state in which this can be done."""
+
+    def __init__(self, instance_id: str, status: str, action: str, move: str) -> None:
+        self.instance_id = instance_id
+        self.status = status
+        super().__init__(f"Instance {instance_id!r} is {status}: it cannot {action}. {move}")
+
+
+class TooManyEventsError(AdjournError):
+    """The instance holds too many external events that nothing has consumed."""
+
+    def __init__(self, instance_id: str, limit: int) -> None:
+        self.instance_id = instance_id
+        super().__init__(
+            f"Instance {instance_id!r} holds {limit:,} external events that nothing has consumed. "
+            "Let it consume some (or terminate it), then send again."
+        )
+
+
+class UpdateRefusedError(AdjournError):
+    """The orchestrator refused this update, and says why."""
+
+    def __init__(self, instance_id: str, update_id: str, reason: str) -> None:
+        self.instance_id = instance_id
+        self.update_id = update_id
+        self.reason = reason
+        super().__init__(f"Instance {instance_id!r} refused this update: {reason}")
+
+
+class InstanceFailedError(AdjournError):
+    """The awaited instance did not complete: it failed."""
+
+    def __init__(self, instance_id: str, failure: Failure) -> None:
+        self.instance_id = instance_id
+        self.failure = failure
+        super().__init__(f"Instance {instance_id!r} failed: {failure.type}: {failure.message}")
+
+
+class InstanceTerminatedError(AdjournError):
+    """The awaited instance did not complete: somebody terminated it."""
+
+    def __init__(self, instance_id: str, reason: str) -> None:
+        self.instance_id = instance_id
+        self.reason = reason
+        super().__init__(f"Instance {instance_id!r} was terminated: {reason or 'no reason given'}")
+
+
+class TaskFailedError(AdjournError):
+    """Something that an orchestrator awaited failed; `failure` holds what was recorded."""
+
+    def __init__(self, what: str, name: str, failure: Failure) -> None:
+        self.name = name
+        self.failure = failure
+        super().__init__(f"{what} {name!r} failed: {failure.type}: {failure.message}")
+
+
+class ActivityFailedError(TaskFailedError):
+    """An activity failed for good: its retries, if any, are used up."""
+
+    def __init__(self, name: str, failure: Failure) -> None:
+        super().__init__("Activity", name, failure)
+
+
+class SubOrchestrationFailedError(TaskFailedError):
+    """A sub-orchestration failed or was terminated."""
+
+    def __init__(self, name: str, failure: Failure) -> None:
+        super().__init__("Sub-orchestration", name, failure)
+
+
+class NonRetryableError(AdjournError):
+    """Raise this (or a subclass) in an activity to fail it at once, whatever its retry policy."""
+
+
+class ActivityTimeoutError(AdjournError):
+    """An attempt of an activity ran longer than its start-to-close timeout."""
+
+    def __init__(self, name: str, timeout_seconds: float) -> None:
+        super().__init__(
+            f"The attempt ran longer than the {timeout_seconds:g} s that {name!r} may take. "
+            "Raise timeout=, or make the activity shorter."
+        )
+
+
+class DeterminismError(AdjournError):
+    """An orchestrator asked for something that would not be the same on replay."""
+
+
+class ReplayMismatchError(AdjournError):
+    """The code no longer fits the recorded history. `explanation` reads like a review comment."""
+
+    def __init__(self, instance_id: str, explanation: str) -> None:
+        self.instance_id = instance_id
+        self.explanation = explanation
+        super().__init__(explanation)
+
+
+class StorageError(AdjournError):
+    """The file could not be read or written. What was not acknowledged may or may not be there:
+    open it again and repeat the call with the same id."""
+
+
+class StorageFullError(StorageError):
+    """The disk is full. Nothing of the call was kept; free some space and repeat it."""
+
+
+class FileRefusedError(StorageError):
+    """The file is not one that this version of Adjourn may open; it was not changed."""
+
+    def __init__(self, path: str, reason: str, move: str) -> None:
+        self.path = path
+        super().__init__(f"{path} was refused: {reason}. {move}")
+
+
+class FileLockedError(StorageError):
+    """Another process owns the file."""
+
+    def __init__(self, path: str, owner_pid: int | None) -> None:
+        self.path = path
+        self.owner_pid = owner_pid
+        owner = f"process {owner_pid}" if owner_pid else "another process"
+        super().__init__(
+            f"{path} is in use by {owner}. Talk to it over HTTP, or stop it first: "
+            "one process owns one file."
+        )
+
+
+class FencedError(StorageError):
+    """Another engine took the file over while this one was frozen; this one may not write."""
+
+    def __init__(self, path: str, own_epoch: int, file_epoch: int) -> None:
+        super().__init__(
+            f"{path} was taken over by another engine (epoch {file_epoch}, ours is {own_epoch}). "
+            "This engine has stopped and changed nothing; restart it."
+        )
+
+
+class HistoryDamagedError(StorageError):
+    """A row of this instance's history is not what was written."""
+
+    def __init__(self, instance_id: str, execution: int, number: int, reason: str) -> None:
+        self.instance_id = instance_id
+        self.number = number
+        super().__init__(
+            f"History of {instance_id!r}, execution {execution}, row {number}: {reason}. "
+            "Nothing of it runs. Restore the file from a backup, or terminate this instance."
+        )
+
+
+class EngineStoppedError(AdjournError):
+    """The engine is stopped (closed, fenced, or halted by a storage error)."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The engine is stopped: {reason}. Open the file again.")
+
+
+class ForkedEngineError(AdjournError):
+    """The process was forked after the file was opened; the child may not use it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This engine belongs to the parent process. Open files after forking, "
+            "or reach the parent over HTTP."
+        )
+
+
+class RefusedAddressError(AdjournError):
+    """The server will not listen here without authentication."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"Without authentication Adjourn listens on loopback only, not on {address}. "
+            "Use --host 127.0.0.1 and put an authenticating proxy in front."
+        )
+
+
+class RemoteError(AdjournError):
+    """A server could not be reached, or answered with something unexpected."""
+
+
+def one_of(values: Sequence[str]) -> str:
+    """`a, b or c`, for messages."""
+    return values[0] if len(values) == 1 else ", ".join(values[:-1]) + " or " + values[-1]

@@ -1,0 +1,147 @@
+"""Values to canonical JSON and back.
+
+Canonical means sorted keys, so that equal values give equal bytes: replay compares inputs by them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, cast
+
+import msgspec
+
+from adjourn.errors import InvalidPayloadError, PayloadTooLargeError, SerializationError
+
+PAYLOAD_LIMIT = 256 * 1024  # bytes of JSON in one input, result, event or status
+STATUS_LIMIT = 16 * 1024  # bytes of JSON in a custom status, as in Durable Functions
+DEPTH_LIMIT = 200
+
+NULL = msgspec.Raw(b"null")
+
+Reader = Callable[[bytes | msgspec.Raw], Any]
+"""JSON text to a typed value; raises msgspec's errors."""
+
+
+def _to_builtin(value: Any) -> Any:
+    dump = getattr(value, "model_dump", None)  # pydantic, without importing it
+    if dump is not None:
+        return dump(mode="json")
+    raise NotImplementedError(f"{type(value).__name__} is not JSON")
+
+
+def _from_builtin(kind: type[Any], value: Any) -> Any:
+    validate = getattr(kind, "model_validate", None)
+    if validate is not None:
+        return validate(value)
+    raise NotImplementedError(f"{kind!r} cannot be read from JSON")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_to_builtin, order="sorted")
+
+
+def encode(value: Any, what: str = "The value", limit: int = PAYLOAD_LIMIT) -> msgspec.Raw:
+    """`value` as canonical JSON.
+
+    Raises: SerializationError (not JSON, NaN, infinite, too deep, lone surrogate),
+    PayloadTooLargeError.
+    """
+    try:
+        text = _encoder.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError) as error:
+        raise SerializationError(
+            f"{what} cannot be written as JSON: {error}. "
+            "Use dataclasses, msgspec or pydantic models, and plain values."
+        ) from error
+    if len(text) > limit:
+        raise PayloadTooLargeError(what, len(text), limit)
+    if b"null" in text and _holds_non_finite(value):
+        # msgspec writes NaN as null (test_codec): that would lose a value silently.
+        raise SerializationError(f"{what} holds NaN or infinity, which JSON cannot. Use None.")
+    return msgspec.Raw(text)
+
+
+def _holds_non_finite(value: Any) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, Mapping):
+        parts = cast("Mapping[Any, Any]", value)
+        return any(_holds_non_finite(k) or _holds_non_finite(v) for k, v in parts.items())
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(_holds_non_finite(part) for part in cast("list[Any]", value))
+    if isinstance(value, msgspec.Struct):
+        return any(_holds_non_finite(getattr(value, name)) for name in value.__struct_fields__)
+    if is_dataclass(value):
+        return any(_holds_non_finite(getattr(value, field.name)) for field in fields(value))
+    return False
+
+
+def decoder(kind: Any) -> Reader:
+    """A reader for one type. The reader raises msgspec.ValidationError or DecodeError.
+
+    Raises: SerializationError when the type itself cannot be read from JSON.
+    """
+    try:
+        return msgspec.json.Decoder(kind, dec_hook=_from_builtin).decode
+    except TypeError as error:
+        raise SerializationError(f"{kind!r} cannot be read from JSON: {error}") from error
+
+
+def decode(text: bytes | msgspec.Raw, kind: Any, what: str = "The value") -> Any:
+    """`text` as a value of `kind`. Raises: InvalidPayloadError."""
+    return read(decoder(kind), text, what)
+
+
+def read(
+    decode_text: Reader,
+    text: bytes | msgspec.Raw,
+    what: str = "The value",
+) -> Any:
+    """`decode_text(text)` with its errors as ours. Raises: InvalidPayloadError."""
+    try:
+        return decode_text(text)
+    except (msgspec.MsgspecError, ValueError, NotImplementedError, RecursionError) as error:
+        raise InvalidPayloadError(what, str(error)) from error
+
+
+def canonical(text: bytes, what: str = "The body") -> msgspec.Raw:
+    """JSON text from outside, checked strictly and made canonical.
+
+    Raises: SerializationError (malformed, duplicate keys, NaN, too deep), PayloadTooLargeError.
+    """
+    if len(text) > PAYLOAD_LIMIT:
+        raise PayloadTooLargeError(what, len(text), PAYLOAD_LIMIT)
+    if not text.strip():
+        return NULL
+    try:
+        value = json.loads(
+            text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError) as error:
+        raise SerializationError(f"{what} is not JSON that we accept: {error}") from error
+    if _depth_over(value, DEPTH_LIMIT):
+        raise SerializationError(f"{what} is nested deeper than {DEPTH_LIMIT} levels.")
+    return encode(value, what)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object has the same key twice")
+    return found
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _depth_over(value: Any, levels: int) -> bool:
+    if isinstance(value, dict):
+        parts = list(cast("dict[str, Any]", value).values())
+    elif isinstance(value, list):
+        parts = cast("list[Any]", value)
+    else:
+        return False
+    return levels == 0 or any(_depth_over(part, levels - 1) for part in parts)

@@ -1,0 +1,78 @@
+"""What is kept of an exception: enough to explain it and to decide about a retry."""
+
+from __future__ import annotations
+
+import traceback
+
+import msgspec
+
+from adjourn.errors import NonRetryableError, TaskFailedError
+
+TRACE_LIMIT = 8_000  # characters of stack trace kept in a history row
+MESSAGE_LIMIT = 4_000
+CHAIN_LIMIT = 8
+
+
+class FailureDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A recorded failure, with Durable Task's fields."""
+
+    type: str
+    """`module.Class` of the exception."""
+    message: str
+    stack_trace: str = ""
+    inner: FailureDetails | None = None
+    non_retriable: bool = False
+    properties: dict[str, str] = {}
+
+    def is_caused_by(self, kind: type[BaseException] | str) -> bool:
+        """Whether this failure or one that caused it is exactly of this class.
+
+        A recorded failure knows names only, so subclasses do not match.
+        """
+        wanted = kind if isinstance(kind, str) else type_name(kind)
+        link: FailureDetails | None = self
+        while link is not None:
+            if link.type == wanted or link.type.rpartition(".")[2] == wanted:
+                return True
+            link = link.inner
+        return False
+
+
+def type_name(kind: type[BaseException]) -> str:
+    """`module.Class`; builtins without their module."""
+    if kind.__module__ == "builtins":
+        return kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def describe(error: BaseException, depth: int = 0) -> FailureDetails:
+    """The record of an exception and of what caused it. Never raises."""
+    inner: FailureDetails | None = None
+    if isinstance(error, TaskFailedError) and isinstance(error.failure, FailureDetails):
+        inner = error.failure
+    elif depth < CHAIN_LIMIT:
+        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        inner = None if cause is None else describe(cause, depth + 1)
+    return FailureDetails(
+        type=type_name(type(error)),
+        message=_text_of(error)[:MESSAGE_LIMIT],
+        stack_trace=_trace_of(error)[-TRACE_LIMIT:] if depth == 0 else "",
+        inner=inner,
+        non_retriable=isinstance(error, NonRetryableError),
+    )
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # a user's __str__ may itself be broken
+        text = "(its message could not be read)"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _trace_of(error: BaseException) -> str:
+    try:
+        text = "".join(traceback.format_exception(error, chain=False))
+    except Exception:  # same reason: formatting runs the user's __str__
+        return ""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

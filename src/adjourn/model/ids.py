@@ -1,0 +1,42 @@
+"""What may be an instance id, a name, an event id."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from adjourn.errors import InvalidIdError
+
+_INSTANCE_ID = re.compile(r"[A-Za-z0-9._:-]{1,200}\Z")
+INSTANCE_ID_RULE = "1 to 200 of A-Z a-z 0-9 . _ : -"
+
+NAME_LIMIT = 200
+NAME_RULE = f"1 to {NAME_LIMIT} printable characters"
+
+
+def check_instance_id(value: str) -> str:
+    """The id itself. Narrow on purpose: ids reach URLs, logs and other engines.
+
+    Raises: InvalidIdError.
+    """
+    if _INSTANCE_ID.match(value) is None:
+        raise InvalidIdError("an instance id", value, INSTANCE_ID_RULE)
+    return value
+
+
+def check_name(noun: str, value: str) -> str:
+    """The name itself, for events, updates, activities, orchestrators, event ids and attributes.
+
+    Raises: InvalidIdError.
+    """
+    if not 0 < len(value) <= NAME_LIMIT or not value.isprintable():
+        raise InvalidIdError(noun, value, NAME_RULE)
+    return value
+
+
+def child_id(parent_id: str, execution: int, sequence: int) -> str:
+    """The id of a sub-orchestration that was not given one: the same on every replay."""
+    plain = f"{parent_id}:{execution}:{sequence}"
+    if len(plain) <= NAME_LIMIT:
+        return plain
+    return "sub:" + hashlib.sha256(plain.encode()).hexdigest()[:40]

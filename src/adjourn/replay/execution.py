@@ -1,0 +1,528 @@
+"""An execution: one orchestrator at one point of its history.
+
+`apply(event)` hands it one event and runs it until it waits again; `take_commands()` is what it
+asked for meanwhile. A live execution and one rebuilt from history are the same thing
+(tests/properties/test_replay.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio import CancelledError
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from datetime import UTC, datetime, timedelta
+from typing import Any, assert_never, cast
+
+import msgspec
+
+from adjourn.authoring.context import Attribute, UpdateRequest
+from adjourn.authoring.functions import Orchestrator
+from adjourn.authoring.registry import Registry
+from adjourn.authoring.task import Task
+from adjourn.errors import (
+    ActivityFailedError,
+    AdjournError,
+    DeterminismError,
+    InvalidPayloadError,
+    SubOrchestrationFailedError,
+)
+from adjourn.model import codec, commands, events
+from adjourn.model.codec import Reader
+from adjourn.model.commands import Command
+from adjourn.model.events import Arrived, ExternalEventReceived, UpdateReceived
+from adjourn.model.failure import describe
+from adjourn.replay.loop import DeterministicLoop, Runaway, in_turn
+from adjourn.replay.tasks import ActivityTask, ChildTask, TimerTask, WaitTask
+
+Message = ExternalEventReceived | UpdateReceived
+Key = tuple[str, str]
+
+COMMAND_BUDGET = 20_000  # commands in one turn
+CANCEL_ROUNDS = 10  # how often a parked coroutine may refuse to be cancelled
+
+_OUR_FILES = (__file__.removesuffix("replay/execution.py"), asyncio.__path__[0])
+_RUN_CODE = DeterministicLoop.run_until_idle.__code__
+_BEFORE_TIME = datetime.min.replace(tzinfo=UTC)
+
+
+def key_of(message: Message) -> Key:
+    """The buffer a message belongs to: its kind and casefolded name."""
+    kind = "event" if isinstance(message, ExternalEventReceived) else "update"
+    return kind, message.name.casefold()
+
+
+class ContinuesAsNew(BaseException):
+    """Ends the orchestrator at continue_as_new. Not an Exception: user code must not catch it."""
+
+
+class Request(UpdateRequest[Any]):
+    """An update being handled: its answer becomes a command."""
+
+    def __init__(self, execution: Execution, message: UpdateReceived, value: Any) -> None:
+        self._execution = execution
+        self.name = message.name
+        self.update_id = message.update_id
+        self.value = value
+
+    def accept(self, result: Any = None) -> None:
+        text = codec.encode(result, f"The answer to update {self.name!r}")
+        self._execution.answer(commands.AcceptUpdate(update_id=self.update_id, result=text))
+
+    def refuse(self, reason: str) -> None:
+        self._execution.answer(commands.RefuseUpdate(update_id=self.update_id, reason=str(reason)))
+
+
+class Execution:
+    """One execution of one instance, in memory."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        orchestrator: Orchestrator[Any, Any],
+        instance_id: str,
+        number: int,
+    ) -> None:
+        self.registry = registry
+        self.orchestrator = orchestrator
+        self.instance_id = instance_id
+        self.number = number
+        self.replaying = False
+        self.now = _BEFORE_TIME
+        self.started_at = _BEFORE_TIME
+        self.input: Any = None
+        self.sequence = 0
+        self.suspended = False
+        self.finished = False
+        self.custom_status: msgspec.Raw | None = None
+        self.attributes: dict[str, Attribute] = {}
+        self.attributes_changed = False
+        self.open: dict[int, ActivityTask] = {}
+        """Activities and children without a result, by sequence."""
+        self.timers: dict[int, datetime] = {}
+        """Running timers: sequence to fire time."""
+        self.unanswered: set[str] = set()
+        """Ids of updates without an answer."""
+        self._on_fire: dict[int, Callable[[], None]] = {}
+        self._waits: dict[Key, list[WaitTask]] = {}
+        self._buffer: dict[Key, deque[tuple[int, Message]]] = {}
+        self._delivered: dict[WaitTask, tuple[int, Message]] = {}
+        self._arrivals = 0
+        self._deferred: list[Arrived] = []
+        self._commands: list[Command] = []
+        self.asked_at: list[str] = []
+        """While replaying: the line that asked for each command."""
+        self._closing = False
+        self._runaway = ""
+        self.next_input: msgspec.Raw | None = None
+        self._loop = DeterministicLoop(self._seconds, self._set_loop_timer)
+        self._main: asyncio.Task[Any] | None = None
+
+    # What the caller does.
+
+    def apply(self, event: Arrived) -> None:
+        """Hand over one event and run until nothing is ready.
+
+        Raises: DeterminismError when the turn does not end; nothing else, whatever the code does.
+        """
+        if self.finished:
+            return
+        if self.suspended and not isinstance(
+            event, events.InstanceResumed | events.InstanceTerminated
+        ):
+            self._deferred.append(event)
+            return
+        self.now = max(self.now, event.at)
+        self._deliver(event)
+        if isinstance(event, events.InstanceResumed):
+            deferred, self._deferred = self._deferred, []
+            for waiting in deferred:
+                self._deliver(waiting)
+                self._run()
+        else:
+            self._run()
+
+    def take_commands(self) -> list[Command]:
+        """What was asked since the last call, in order."""
+        taken, self._commands = self._commands, []
+        return taken
+
+    def waiting_for(self) -> list[str]:
+        """Names of the events and updates with a live wait, as written in the code."""
+        return [wait.name for waits in self._waits.values() for wait in waits]
+
+    def check_message(self, kind: str, name: str, data: msgspec.Raw) -> None:
+        """Refuse at the door what the live wait that would get it cannot read.
+
+        Raises: InvalidPayloadError.
+        """
+        waits = self._waits.get((kind, name.casefold()))
+        if waits and not self.suspended:
+            codec.read(waits[0].decode, data, f"The data of {kind} {name!r}")
+
+    @property
+    def buffered(self) -> int:
+        """How many messages wait for somebody to consume them."""
+        return sum(map(len, self._buffer.values())) + len(self._deferred)
+
+    @property
+    def open_children(self) -> int:
+        return sum(isinstance(task, ChildTask) for task in self.open.values())
+
+    def unconsumed(self) -> list[Message]:
+        """Messages that the code was never told of, in order of arrival."""
+        kept = [entry for queue in self._buffer.values() for entry in queue]
+        kept += [entry for wait, entry in self._delivered.items() if not wait.told]
+        messages = [message for _, message in sorted(kept, key=lambda entry: entry[0])]
+        messages += [
+            event
+            for event in self._deferred
+            if isinstance(event, ExternalEventReceived | UpdateReceived)
+        ]
+        return messages
+
+    def close(self) -> None:
+        """Let go of a parked execution: its coroutines are cancelled, what they ask is dropped.
+
+        Dropping it instead would leak (tests/replay/test_execution.py).
+        """
+        self._closing = True
+        main = self._main
+        for _ in range(CANCEL_ROUNDS):
+            if main is None or main.done():
+                break
+            main.cancel()
+            try:
+                self._loop.run_until_idle()
+            except BaseException:  # a parked finally block may raise anything; nobody waits for it
+                break
+        self._commands = []
+        self._main = None
+
+    # Events in.
+
+    def _deliver(self, event: Arrived) -> None:
+        match event:
+            case events.InstanceStarted():
+                self._start(event)
+            case events.ActivityCompleted(sequence=sequence, result=result):
+                self._complete(sequence, result)
+            case events.SubOrchestrationCompleted(sequence=sequence, result=result):
+                self._complete(sequence, result)
+            case events.ActivityFailed(sequence=sequence, failure=failure):
+                task = self.open.pop(sequence, None)
+                if task is not None:
+                    task.fail(ActivityFailedError(task.name, failure))
+            case events.SubOrchestrationFailed(sequence=sequence, failure=failure):
+                task = self.open.pop(sequence, None)
+                if task is not None:
+                    task.fail(SubOrchestrationFailedError(task.name, failure))
+            case events.TimerFired(sequence=sequence):
+                self.timers.pop(sequence, None)
+                fire = self._on_fire.pop(sequence, None)
+                if fire is not None:
+                    fire()
+            case events.ExternalEventReceived() | events.UpdateReceived():
+                self._receive(event)
+            case events.InstanceSuspended():
+                self.suspended = True
+            case events.InstanceResumed():
+                self.suspended = False
+            case events.InstanceTerminated():
+                self.finished = True
+            case (
+                events.ActivityRetryScheduled()
+                | events.ActivityRecovered()
+                | events.ActivityInDoubt()
+            ):
+                pass  # the engine's business; the orchestrator sees outcomes only
+            case _:
+                assert_never(event)
+
+    def _start(self, event: events.InstanceStarted) -> None:
+        from adjourn.replay.context import ReplayContext
+
+        self.started_at = event.at
+        context = ReplayContext(self)
+        try:
+            self.input = self.orchestrator.decode_input(event.input)
+            arguments = (context, self.input) if self.orchestrator.takes_input else (context,)
+            made = self.orchestrator.function(*arguments)
+        except Exception as error:
+            self._end(commands.FailInstance(failure=describe(error)))
+            return
+        coroutine = _drive(made) if self.orchestrator.is_generator else made
+        self._main = asyncio.Task(coroutine, loop=self._loop, name=self.instance_id)  # pyright: ignore  # a duck-typed loop is enough for asyncio.Task
+
+    def _complete(self, sequence: int, result: msgspec.Raw) -> None:
+        task = self.open.pop(sequence, None)
+        if task is None:
+            return
+        try:
+            value = task.decode(result)
+        except InvalidPayloadError as error:
+            task.fail(error)
+        else:
+            task.complete(value)
+
+    def _receive(self, message: Message) -> None:
+        self._arrivals += 1
+        if isinstance(message, UpdateReceived):
+            self.unanswered.add(message.update_id)
+        key = key_of(message)
+        self._buffer.setdefault(key, deque()).append((self._arrivals, message))
+        self._serve(key)
+
+    def _serve(self, key: Key) -> None:
+        """Match the oldest messages with the oldest live waits."""
+        queue, waits = self._buffer.get(key), self._waits.get(key)
+        while queue and waits:
+            arrival, message = queue.popleft()
+            wait = waits[0]
+            try:
+                value = wait.decode(message.data)
+            except (InvalidPayloadError, msgspec.MsgspecError) as error:
+                self._set_aside(message, str(error))
+                continue
+            waits.pop(0)
+            if isinstance(message, UpdateReceived):
+                value = Request(self, message, value)
+            self._delivered[wait] = (arrival, message)
+            wait.delivered = message
+            wait.complete(value)
+        if not waits:
+            self._waits.pop(key, None)
+        if not queue:
+            self._buffer.pop(key, None)
+
+    def _set_aside(self, message: Message, reason: str) -> None:
+        match message:
+            case UpdateReceived(update_id=update_id):
+                self.answer(commands.RefuseUpdate(update_id=update_id, reason=reason))
+            case ExternalEventReceived(name=name, event_id=event_id):
+                self.ask(commands.SetEventAside(name=name, event_id=event_id, reason=reason))
+            case _:
+                assert_never(message)
+
+    # Running.
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_until_idle()
+        except Runaway as error:
+            raise self._does_not_end(str(error)) from None
+        except BaseException as error:  # SystemExit and KeyboardInterrupt pass through tasks
+            self._end(commands.FailInstance(failure=describe(error)))
+            return
+        if self._runaway:
+            raise self._does_not_end(self._runaway)
+        told = [wait for wait in self._delivered if wait.told]
+        for wait in told:
+            del self._delivered[wait]
+            wait.delivered = None
+        if self.next_input is not None:
+            self._end(commands.ContinueAsNew(input=self.next_input))
+        elif self._main is not None and self._main.done() and not self.finished:
+            self._end(self._outcome(self._main))
+
+    def _does_not_end(self, how: str) -> DeterminismError:
+        self.close()
+        return DeterminismError(
+            f"The orchestrator {self.orchestrator.name!r} does not stop: {how}. Let each round "
+            "wait for an activity, an event or a timer, and use continue_as_new for endless work."
+        )
+
+    def _outcome(self, main: asyncio.Task[Any]) -> Command:
+        if main.cancelled():
+            return commands.FailInstance(failure=describe(CancelledError("it cancelled itself")))
+        error = main.exception()
+        if error is None:
+            try:
+                return commands.CompleteInstance(
+                    result=self.orchestrator.encode_result(main.result())
+                )
+            except AdjournError as unfit:
+                error = unfit
+        return commands.FailInstance(failure=describe(_taught(error)))
+
+    def _end(self, command: Command) -> None:
+        self.finished = True
+        self.ask(command)
+        if self._main is not None and not self._main.done():
+            self._drop_coroutines()
+
+    def _drop_coroutines(self) -> None:
+        kept = list(self._commands)
+        self.close()
+        self._commands = kept
+
+    # What the code asks.
+
+    def ask(self, command: Command) -> None:
+        """Record a command, unless the execution is being let go."""
+        if self._closing:
+            return
+        if len(self._commands) >= COMMAND_BUDGET:
+            self._runaway = f"one turn asked for more than {COMMAND_BUDGET:,} things"
+            raise Runaway(self._runaway)
+        self._commands.append(command)
+        if self.replaying:
+            self.asked_at.append(_line_that_asked())
+
+    def next_sequence(self) -> int:
+        self.sequence += 1
+        return self.sequence
+
+    def require_turn(self) -> None:
+        """Raises: DeterminismError when the context is used outside its orchestrator."""
+        if not in_turn():
+            raise DeterminismError(
+                "The context works only inside its orchestrator. Activities and callbacks get "
+                "values as arguments instead."
+            )
+
+    def open_activity(self, name: str, input: msgspec.Raw, decode: Reader) -> ActivityTask:
+        sequence = self.next_sequence()
+        task = ActivityTask(self._loop, self, sequence, name, decode)
+        self.open[sequence] = task
+        self.ask(commands.ScheduleActivity(sequence=sequence, name=name, input=input))
+        return task
+
+    def open_child(self, command: commands.StartSubOrchestration, decode: Reader) -> ChildTask:
+        task = ChildTask(self._loop, self, command.sequence, command.name, decode)
+        self.open[command.sequence] = task
+        self.ask(command)
+        return task
+
+    def open_timer(self, fire_at: datetime) -> TimerTask:
+        return TimerTask(self._loop, self, fire_at)
+
+    def open_wait(self, kind: str, name: str, decode: Reader) -> WaitTask:
+        key = (kind, name.casefold())
+        wait = WaitTask(self._loop, self, self.next_sequence(), name, key, decode)
+        self.listen(wait)
+        return wait
+
+    @property
+    def loop(self) -> DeterministicLoop:
+        return self._loop
+
+    def answer(self, command: commands.AcceptUpdate | commands.RefuseUpdate) -> None:
+        if command.update_id not in self.unanswered:
+            raise AdjournError(f"Update {command.update_id!r} has been answered already.")
+        self.unanswered.discard(command.update_id)
+        self.ask(command)
+
+    # What tasks ask (replay.tasks.Asks).
+
+    def cancel_activity(self, sequence: int) -> None:
+        if not self._closing and self.open.pop(sequence, None) is not None:
+            self.ask(commands.CancelActivity(sequence=sequence))
+
+    def cancel_child(self, sequence: int) -> None:
+        if not self._closing and self.open.pop(sequence, None) is not None:
+            self.ask(commands.CancelSubOrchestration(sequence=sequence))
+
+    def start_timer(self, fire_at: datetime, task: TimerTask) -> int:
+        return self._set_timer(fire_at, lambda: task.complete(None))
+
+    def cancel_timer(self, sequence: int) -> None:
+        if self._closing:
+            return  # what is still open at the end is the engine's to clear
+        fire_at = self.timers.pop(sequence, None)
+        if fire_at is not None:
+            self._on_fire.pop(sequence, None)
+            self.ask(commands.CancelTimer(sequence=sequence, fire_at=fire_at))
+
+    def listen(self, wait: WaitTask) -> None:
+        self._waits.setdefault(wait.key, []).append(wait)
+        if wait.key in self._buffer:
+            self._serve(wait.key)
+
+    def unlisten(self, wait: WaitTask) -> None:
+        waits = self._waits.get(wait.key)
+        if waits and wait in waits:
+            waits.remove(wait)
+            if not waits:
+                del self._waits[wait.key]
+
+    def give_back(self, wait: WaitTask) -> None:
+        """The code was never told of this message: put it back where it stood."""
+        if self._closing or wait not in self._delivered:
+            return
+        entry = self._delivered.pop(wait)
+        wait.take_back()
+        queue = self._buffer.setdefault(wait.key, deque())
+        queue.append(entry)
+        self._buffer[wait.key] = deque(sorted(queue, key=lambda kept: kept[0]))
+        self._serve(wait.key)
+
+    # Time.
+
+    def _set_timer(self, fire_at: datetime, fire: Callable[[], None]) -> int:
+        sequence = self.next_sequence()
+        self.timers[sequence] = fire_at
+        self._on_fire[sequence] = fire
+        self.ask(commands.CreateTimer(sequence=sequence, fire_at=fire_at))
+        return sequence
+
+    def _seconds(self) -> float:
+        return (self.now - self.started_at).total_seconds()
+
+    def _set_loop_timer(self, when: float, fire: Callable[[], None]) -> Callable[[], None]:
+        sequence = self._set_timer(self.started_at + timedelta(seconds=when), fire)
+        return lambda: self.cancel_timer(sequence)
+
+
+def _line_that_asked() -> str:
+    frame = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]  # the only way to name a line
+    while frame is not None and frame.f_code.co_filename.startswith(_OUR_FILES):
+        if frame.f_code is _RUN_CODE:
+            return ""  # asked by a callback of the loop, not by a line of the orchestrator
+        frame = frame.f_back
+    if frame is None:
+        return ""
+    name = frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2]
+    return f"{name}:{frame.f_lineno} in {frame.f_code.co_name}"
+
+
+def _taught(error: BaseException) -> BaseException:
+    """asyncio's own words for a foreign awaitable, with the right form beside them."""
+    if isinstance(error, RuntimeError) and (
+        "attached to a different loop" in str(error) or "got bad yield" in str(error)
+    ):
+        taught = DeterminismError(
+            f"The orchestrator awaited something from outside ({error}). Await only what the "
+            "context gives and asyncio's own primitives made inside; the rest belongs into "
+            "an activity."
+        )
+        taught.__cause__ = error
+        return taught
+    return error
+
+
+async def _drive(generator: Generator[Any, Any, Any]) -> Any:
+    """Run a Durable Functions generator: `result = yield task`."""
+    step: Callable[[], Any] = lambda: next(generator)  # noqa: E731  replaced on every round
+    while True:
+        try:
+            yielded = step()
+        except StopIteration as stop:
+            return stop.value
+        step = await _step_after(generator, yielded)
+
+
+async def _step_after(generator: Generator[Any, Any, Any], yielded: Any) -> Callable[[], Any]:
+    if not isinstance(yielded, Task | asyncio.Future | Coroutine):
+        wrong = DeterminismError(
+            f"A generator orchestrator yielded {type(yielded).__name__}. Yield what the context "
+            "gives: `x = yield ctx.call_activity(...)`, `yield ctx.task_all([...])`."
+        )
+        return lambda: generator.throw(wrong)
+    try:
+        value = await cast("Awaitable[Any]", yielded)
+    except (Exception, CancelledError) as error:
+        failed = error
+        return lambda: generator.throw(failed)
+    return lambda: generator.send(value)

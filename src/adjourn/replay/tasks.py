@@ -1,0 +1,214 @@
+"""The tasks of an execution: what each kind does when cancelled, released or awaited again."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from datetime import datetime
+from typing import Any, Protocol
+
+from adjourn.authoring.task import DONE, PENDING, RELEASED, Scheduler, Task
+from adjourn.model.codec import Reader
+
+
+class Asks(Protocol):
+    """What tasks ask of their execution."""
+
+    def cancel_activity(self, sequence: int) -> None: ...
+    def cancel_child(self, sequence: int) -> None: ...
+    def start_timer(self, fire_at: datetime, task: TimerTask) -> int: ...
+    def cancel_timer(self, sequence: int) -> None: ...
+    def listen(self, wait: WaitTask) -> None: ...
+    def unlisten(self, wait: WaitTask) -> None: ...
+    def give_back(self, wait: WaitTask) -> None: ...
+
+
+class ActivityTask(Task[Any]):
+    """A scheduled activity."""
+
+    __slots__ = ("asks", "decode", "name", "sequence")
+
+    def __init__(
+        self,
+        loop: Scheduler,
+        asks: Asks,
+        sequence: int,
+        name: str,
+        decode: Reader,
+    ) -> None:
+        super().__init__(loop)
+        self.asks = asks
+        self.sequence = sequence
+        self.name = name
+        self.decode = decode
+
+    def _abandoned(self) -> None:
+        self.asks.cancel_activity(self.sequence)
+
+
+class ChildTask(ActivityTask):
+    """A started sub-orchestration."""
+
+    __slots__ = ()
+
+    def _abandoned(self) -> None:
+        self.asks.cancel_child(self.sequence)
+
+
+class TimerTask(Task[None]):
+    """A durable deadline. Released or cancelled, it can be awaited again, with its old deadline."""
+
+    __slots__ = ("asks", "fire_at", "sequence")
+
+    def __init__(self, loop: Scheduler, asks: Asks, fire_at: datetime) -> None:
+        super().__init__(loop)
+        self.asks = asks
+        self.fire_at = fire_at
+        self.sequence = asks.start_timer(fire_at, self)
+
+    def release(self) -> None:
+        if self._state is PENDING:
+            self._state = RELEASED
+            self.asks.cancel_timer(self.sequence)
+
+    def revive(self) -> None:
+        if self._state is not PENDING and self._state is not DONE:
+            self._state = PENDING
+            self.sequence = self.asks.start_timer(self.fire_at, self)
+
+    def _abandoned(self) -> None:
+        self.asks.cancel_timer(self.sequence)
+
+
+class WaitTask(Task[Any]):
+    """A wait for an external event or update. Live from its creation until it completes, is
+    cancelled, or loses a race; live again, behind the others, when it is awaited again."""
+
+    __slots__ = ("asks", "decode", "delivered", "key", "name", "sequence")
+
+    def __init__(
+        self,
+        loop: Scheduler,
+        asks: Asks,
+        sequence: int,
+        name: str,
+        key: tuple[str, str],
+        decode: Reader,
+    ) -> None:
+        super().__init__(loop)
+        self.asks = asks
+        self.sequence = sequence
+        self.name = name
+        self.key = key
+        """("event" or "update", casefolded name)."""
+        self.decode = decode
+        self.delivered: Any = None
+        """The message that completed it, until the code has been told."""
+
+    def release(self) -> None:
+        if self._state is PENDING:
+            self._state = RELEASED
+            self.asks.unlisten(self)
+
+    def revive(self) -> None:
+        if self._state is not PENDING and self._state is not DONE:
+            self._state = PENDING
+            self.asks.listen(self)
+
+    def take_back(self) -> None:
+        """Undo the completion: the code was never told."""
+        self._value = None
+        self._state = RELEASED
+
+    def _abandoned(self) -> None:
+        self.asks.unlisten(self)
+
+    def _not_told(self) -> None:
+        if self._state is DONE and not self.told and self.delivered is not None:
+            self.asks.give_back(self)
+
+
+class AnyTask(Task[Task[Any]]):
+    """The first of several. Completes with the winner and releases the losers."""
+
+    __slots__ = ("keep", "members")
+
+    def __init__(self, loop: Scheduler, members: Iterable[Task[Any]], keep: bool) -> None:
+        super().__init__(loop)
+        self.members = list(members)
+        self.keep = keep
+        for member in self.members:
+            member.add_done_callback(self._on_done)
+
+    def _on_done(self, winner: Task[Any]) -> None:
+        if self._state is not PENDING:
+            return
+        self.complete(winner)
+        for member in self.members:
+            if member is not winner:
+                member.remove_done_callback(self._on_done)
+                if not self.keep:
+                    member.release()
+
+    def __await__(self) -> Generator[Any, None, Task[Any]]:
+        winner = yield from super().__await__()
+        winner.told = True
+        return winner
+
+    __iter__ = __await__
+
+    def release(self) -> None:
+        for member in self.members:
+            member.release()
+
+    def revive(self) -> None:
+        if self._state is PENDING:
+            for member in self.members:
+                member.revive()
+
+    def _abandoned(self) -> None:
+        for member in self.members:
+            member.remove_done_callback(self._on_done)
+            if not self.keep:
+                member.release()
+
+    def _not_told(self) -> None:
+        if self._state is DONE and self._value is not None:
+            self._value._not_told()
+
+
+class AllTask(Task[list[Any]]):
+    """All of several: waits for every one, then gives the results or raises the first failure."""
+
+    __slots__ = ("left", "members")
+
+    def __init__(self, loop: Scheduler, members: Iterable[Task[Any]]) -> None:
+        super().__init__(loop)
+        self.members = list(members)
+        self.left = len(self.members)
+        if not self.members:
+            self.complete([])
+        for member in self.members:
+            member.add_done_callback(self._on_done)
+
+    def _on_done(self, _: Task[Any]) -> None:
+        self.left -= 1
+        if self.left or self._state is not PENDING:
+            return
+        try:
+            self.complete([member.result() for member in self.members])
+        except BaseException as error:  # CancelledError included: it is the outcome of a member
+            self.fail(error)
+
+    def release(self) -> None:
+        for member in self.members:
+            member.release()
+
+    def revive(self) -> None:
+        if self._state is PENDING:
+            for member in self.members:
+                member.revive()
+
+    def _abandoned(self) -> None:
+        for member in self.members:
+            member.remove_done_callback(self._on_done)
+            member.cancel()

@@ -1,0 +1,170 @@
+"""What the engine needs of a store. `adjourn.testing.StoreContract` holds any store to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from adjourn.model.status import Status
+
+Attribute = str | int | float | bool | None
+Timer = tuple[int, int, int, int, str]
+"""fire_at (microseconds since 1970, UTC), instance key, execution, sequence, purpose."""
+
+HistoryRow = tuple[int, int, int, bytes, bytes]
+"""Instance key, execution, number (1 for the first), body (JSON), chain hash."""
+
+ReceiptRow = tuple[int, str, str, str | None]
+"""Instance key, kind ("event" or "update"), sender's id, answer (JSON) or None while it is open."""
+
+
+@dataclass(slots=True, kw_only=True)
+class InstanceRow:
+    """One instance as the store holds it. Times are microseconds since 1970, UTC."""
+
+    key: int
+    id: str
+    name: str
+    version: str = ""
+    execution: int = 1
+    status: Status = Status.PENDING
+    length: int = 0
+    """History rows of this execution."""
+    turned: int = 0
+    """How many of them a turn has seen."""
+    head: bytes = b""
+    """Chain hash of the last row."""
+    created_at: int = 0
+    updated_at: int = 0
+    finished_at: int | None = None
+    visible_at: int | None = None
+    """Not before: for scheduled starts."""
+    parent: int | None = None
+    parent_execution: int | None = None
+    parent_sequence: int | None = None
+    running: int = 0
+    """Activities without a result."""
+    pending_events: int = 0
+    """External events and updates that nothing has consumed."""
+    waiting_for: str = "[]"
+    """JSON list of the names with a live wait."""
+    custom_status: str | None = None
+    problem: str | None = None
+    """Why it is quarantined, as JSON."""
+    start_digest: bytes = b""
+    """Digest of name and input of the start, for idempotent starts."""
+    tags: str = "{}"
+
+
+@dataclass(slots=True)
+class Changes:
+    """Everything that one step writes, in one transaction."""
+
+    inserted: list[InstanceRow] = field(default_factory=list[InstanceRow])
+    updated: list[InstanceRow] = field(default_factory=list[InstanceRow])
+    history: list[HistoryRow] = field(default_factory=list[HistoryRow])
+    timers_added: list[Timer] = field(default_factory=list[Timer])
+    timers_removed: list[Timer] = field(default_factory=list[Timer])
+    receipts: list[ReceiptRow] = field(default_factory=list[ReceiptRow])
+    receipts_cleared: list[int] = field(default_factory=list[int])
+    """Instance keys whose receipts go: the id begins a new life."""
+    attributes: list[tuple[int, str, Attribute]] = field(
+        default_factory=list[tuple[int, str, Attribute]]
+    )
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.inserted
+            or self.updated
+            or self.history
+            or self.timers_added
+            or self.timers_removed
+            or self.receipts
+            or self.attributes
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Which instances to list. All given conditions hold; times are microseconds."""
+
+    statuses: Sequence[Status] = ()
+    names: Sequence[str] = ()
+    id_prefix: str = ""
+    waiting_for: str = ""
+    created_from: int | None = None
+    created_to: int | None = None
+    where: Sequence[tuple[str, Attribute]] = ()
+    newest_first: bool = False
+    after_key: int | None = None
+    limit: int = 100
+
+
+class Store(Protocol):
+    """One file, owned by one engine thread. Every method is called from that thread.
+
+    Any method may raise StorageError; after one that is not StorageFullError the engine stops.
+    """
+
+    path: str
+
+    def commit(self, changes: Changes, written: Callable[[], None] = ...) -> None:
+        """Write all of it or nothing, durably: when this returns, a power cut loses nothing of it.
+
+        `written` is called inside the transaction, before its end: a crash there keeps nothing.
+
+        Raises: FencedError when another engine took the file over; StorageFullError when the disk
+        is full (then nothing was written and the store goes on working); StorageError when the
+        outcome is unknown.
+        """
+        ...
+
+    def next_key(self) -> int:
+        """The first unused instance key. Called once, at the start."""
+        ...
+
+    def find(self, instance_id: str) -> InstanceRow | None: ...
+
+    def load(self, key: int) -> InstanceRow | None: ...
+
+    def history(self, key: int, execution: int) -> list[tuple[int, bytes, bytes]]:
+        """(number, body, hash) in order. Not checked: that is `chain.check`."""
+        ...
+
+    def row(self, key: int, execution: int, number: int) -> bytes | None:
+        """One row's body; number -1 means the last."""
+        ...
+
+    def receipt(self, key: int, kind: str, event_id: str) -> tuple[str | None] | None:
+        """The answer given to a sender's id (None inside: still open), or None: never seen."""
+        ...
+
+    def open_receipts(self, key: int) -> list[str]:
+        """Ids of this instance's updates that have no answer yet."""
+        ...
+
+    def attributes(self, key: int) -> dict[str, Attribute]: ...
+
+    def due_timers(self, now: int, limit: int) -> list[Timer]:
+        """Those with fire_at <= now, earliest first."""
+        ...
+
+    def earliest_timer(self) -> int | None: ...
+
+    def unfinished_business(self) -> list[InstanceRow]:
+        """What a start must look at: pending, quarantined, or with running activities. Reads an
+        index of those only, however many instances wait."""
+        ...
+
+    def list(self, query: Query) -> list[InstanceRow]:
+        """In order of creation. Raises: nothing for conditions that match nothing."""
+        ...
+
+    def ids(self, keys: Iterable[int]) -> dict[int, str]: ...
+
+    def checkpoint_if_due(self, *, idle: bool) -> None:
+        """Move the write-ahead log into the file when it is long, or when there is time."""
+        ...
+
+    def close(self) -> None: ...

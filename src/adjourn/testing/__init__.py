@@ -1,0 +1,15 @@
+"""For tests of workflows and of stores: a sandbox with a virtual clock, crash points, contracts."""
+
+from adjourn.testing.clock import VirtualClock
+from adjourn.testing.crash import CRASH_POINTS, CrashPoint, KillAt, open_with_crash_point
+from adjourn.testing.sandbox import Sandbox, SandboxHandle
+
+__all__ = [
+    "CRASH_POINTS",
+    "CrashPoint",
+    "KillAt",
+    "Sandbox",
+    "SandboxHandle",
+    "VirtualClock",
+    "open_with_crash_point",
+]
