@@ -71,6 +71,14 @@ class Activity(Generic[P, R]):
         return inspect.iscoroutinefunction(self.function)
 
     @cached_property
+    def _input_words(self) -> str:
+        return f"The input of activity {self.name!r}"
+
+    @cached_property
+    def _result_words(self) -> str:
+        return f"The result of activity {self.name!r}"
+
+    @cached_property
     def _parameters(self) -> tuple[inspect.Parameter, ...]:
         return tuple(inspect.signature(self.function).parameters.values())
 
@@ -78,26 +86,17 @@ class Activity(Generic[P, R]):
     def _names(self) -> tuple[str, ...]:
         return tuple(parameter.name for parameter in self._parameters)
 
-    @cached_property
-    def _required(self) -> frozenset[str]:
-        empty = inspect.Parameter.empty
-        return frozenset(p.name for p in self._parameters if p.default is empty)
-
     def encode_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> msgspec.Raw:
         """The call's input: a JSON object by parameter name.
 
         Raises: TypeError as a call would, SerializationError, PayloadTooLargeError.
         """
-        given = dict(zip(self._names, args, strict=False))
-        if kwargs:
-            given.update(kwargs)
-        if (
-            len(args) + len(kwargs) != len(given)
-            or not self._required <= given.keys()
-            or not given.keys() <= set(self._names)
-        ):
+        names = self._names
+        given = dict(zip(names, args, strict=False))
+        if kwargs or len(args) != len(names):
             inspect.signature(self.function).bind(*args, **kwargs)  # raises Python's own message
-        return codec.encode(given, f"The input of activity {self.name!r}")
+            given.update(kwargs)
+        return codec.encode(given, self._input_words)
 
     @cached_property
     def _read_arguments(self) -> codec.Reader:
@@ -114,23 +113,20 @@ class Activity(Generic[P, R]):
 
     def decode_arguments(self, text: msgspec.Raw) -> dict[str, Any]:
         """Typed arguments by parameter name. Raises: InvalidPayloadError."""
-        values = codec.read(self._read_arguments, text, f"The input of activity {self.name!r}")
+        values = codec.read(self._read_arguments, text, self._input_words)
         return {name: getattr(values, name) for name in self._names}
 
     @cached_property
-    def _read_result(self) -> codec.Reader | None:
-        kind = hints_of(self.function).get("return", Any)
-        return None if kind is Any else codec.decoder(kind)
+    def _read_result(self) -> codec.Reader:
+        return codec.decoder(hints_of(self.function).get("return", Any))
 
     def decode_result(self, text: bytes | msgspec.Raw) -> Any:
         """The typed result. Raises: InvalidPayloadError."""
-        return codec.read(
-            self._read_result or msgspec.json.decode, text, f"The result of activity {self.name!r}"
-        )
+        return codec.read(self._read_result, text, self._result_words)
 
     def encode_result(self, value: Any) -> msgspec.Raw:
         """Raises: SerializationError, PayloadTooLargeError."""
-        return codec.encode(value, f"The result of activity {self.name!r}")
+        return codec.encode(value, self._result_words)
 
 
 def _giving(value: Any) -> Callable[[], Any]:

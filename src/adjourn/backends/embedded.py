@@ -32,7 +32,7 @@ from adjourn.engine.messages import (
 )
 from adjourn.engine.thread import EngineThread
 from adjourn.errors import EngineStoppedError, ForkedEngineError, InstanceNotFoundError
-from adjourn.model.state import HistoryEntry, InstanceState, Page
+from adjourn.model.state import Ending, HistoryEntry, InstanceState, Page
 from adjourn.store.protocol import Query
 from adjourn.store.sqlite import SQLiteStore
 
@@ -188,7 +188,7 @@ class EmbeddedBackend:
             )
         )
 
-    async def result(self, id: str) -> InstanceState:
+    async def result(self, id: str) -> Ending:
         return await self._ask(lambda reply: AwaitResult(id=id, reply=reply))
 
     async def _read(self, query: Callable[[Engine], Any]) -> Any:

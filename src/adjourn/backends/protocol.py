@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from adjourn.engine.messages import OnConflict
-from adjourn.model.state import HistoryEntry, InstanceState, Page
+from adjourn.model.state import Ending, HistoryEntry, InstanceState, Page
 from adjourn.store.protocol import Query
 
 Action = Literal["suspend", "resume", "terminate"]
@@ -74,8 +74,8 @@ class Backend(Protocol):
         """Raises: InstanceNotFoundError, InstanceFinishedError, WrongStateError."""
         ...
 
-    async def result(self, id: str) -> InstanceState:
-        """The finished instance, once it has. Raises: InstanceNotFoundError."""
+    async def result(self, id: str) -> Ending:
+        """How it ended, once it has. Raises: InstanceNotFoundError."""
         ...
 
     async def get(self, id: str) -> InstanceState:

@@ -6,7 +6,9 @@ import os
 
 from adjourn.authoring.registry import Registry
 from adjourn.backends.embedded import EmbeddedBackend
+from adjourn.backends.protocol import Backend
 from adjourn.client.client import Client
+from adjourn.errors import RemoteError
 
 
 class Adjourn(Registry):
@@ -25,4 +27,18 @@ class Adjourn(Registry):
         Entering raises: FileLockedError (another process owns the file), FileRefusedError (not
         ours, newer, damaged, read-only), StorageError.
         """
+        place = os.fspath(where)
+        if place.startswith(("http://", "https://")):
+            return Client(self, _over_http(place))
         return Client(self, EmbeddedBackend(self, where))
+
+
+def _over_http(address: str) -> Backend:
+    try:
+        from adjourn.backends.http import HttpBackend  # only who asks for it needs httpx
+    except ImportError as error:
+        raise RemoteError(
+            f"Talking to {address} needs a part that is not installed ({error.name}): "
+            "pip install 'adjourn[server]'"
+        ) from error
+    return HttpBackend(address)

@@ -22,7 +22,7 @@ from adjourn.errors import (
 from adjourn.model import codec
 from adjourn.model.failure import FailureDetails
 from adjourn.model.ids import check_instance_id, check_name
-from adjourn.model.state import Attribute, HistoryEntry, InstanceState, Page, to_microseconds
+from adjourn.model.state import Attribute, Ending, HistoryEntry, InstanceState, Page, to_microseconds
 from adjourn.model.status import Status
 from adjourn.store.protocol import Query
 
@@ -272,7 +272,7 @@ class Client:
         )
 
 
-def decode_result(state: InstanceState, orchestrator: Orchestrator[Any, Any] | None) -> Any:
+def decode_result(state: Ending | InstanceState, orchestrator: Orchestrator[Any, Any] | None) -> Any:
     """The result of a finished instance. Raises: InstanceFailedError, InstanceTerminatedError."""
     if state.status is Status.FAILED:
         unknown = FailureDetails(type="Unknown", message="nothing was recorded")

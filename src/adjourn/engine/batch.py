@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from adjourn.engine.instance import Instance
@@ -17,7 +18,7 @@ from adjourn.engine.messages import (
     Reply,
 )
 from adjourn.model.events import Arrived, Event, encode_event
-from adjourn.model.state import to_microseconds
+from adjourn.model.state import Ending, to_microseconds
 from adjourn.store.protocol import Attribute, Changes, ReceiptRow, Timer
 
 
@@ -44,7 +45,7 @@ class Batch:
         self.taken_off: list[ActivityCall] = []
         """Calls that this step ended: they are in flight again if it is undone."""
         self.runnable: list[int] = []
-        self.finished: list[int] = []
+        self.finished: dict[int, Ending] = {}
         self.replies: list[tuple[Reply | None, Any, Exception | None]] = []
         self.update_answers: list[tuple[int, str, Any, Exception | None]] = []
         self.awaiting: list[AwaitResult] = []
@@ -53,9 +54,14 @@ class Batch:
     # Deciding.
 
     def append(self, instance: Instance, event: Event) -> None:
-        """Add a history row to an instance."""
-        self.touch(instance)
-        instance.append(event, encode_event(event))
+        """Chain one more row to the history of this execution."""
+        row = instance.row
+        body = encode_event(event)
+        row.length += 1
+        row.head = sha256(row.head + body).digest()  # chain.link, without the call
+        row.updated_at = self.now_us
+        instance.fresh.append((row.key, row.execution, row.length, body, row.head))
+        self.touched[row.key] = instance
 
     def touch(self, instance: Instance) -> None:
         instance.row.updated_at = self.now_us
@@ -94,10 +100,12 @@ class Batch:
             attributes=self.attributes,
         )
         for instance in self.touched.values():
-            if instance.stored:
-                changes.updated.append(instance.row)
-            else:
+            if not instance.stored:
                 changes.inserted.append(instance.row)
+            elif instance.written == instance.seldom_changed:
+                changes.advanced.append(instance.row)
+            else:
+                changes.updated.append(instance.row)
             changes.history += instance.fresh
         return changes
 
@@ -109,6 +117,8 @@ class Batch:
         for instance in self.touched.values():
             instance.stored = True
             instance.fresh = []
+            instance.written = instance.seldom_changed
+            memory.note(instance)
         for key in self.finished:
             instance = memory.cache.get(key)
             if instance is not None:

@@ -126,4 +126,5 @@ def new_instance(
         trace_context=trace_context,
     )
     batch.append(instance, started)
+    instance.first = started
     return instance

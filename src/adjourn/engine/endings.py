@@ -21,10 +21,10 @@ from adjourn.errors import (
     UpdateRefusedError,
 )
 from adjourn.model import events
-from adjourn.model.codec import NULL
+from adjourn.model.codec import NULL, encode
 from adjourn.model.events import Arrived, Parent
 from adjourn.model.failure import FailureDetails, describe
-from adjourn.model.state import to_microseconds
+from adjourn.model.state import Ending, to_microseconds
 from adjourn.model.status import Status
 from adjourn.replay.outstanding import Outstanding
 from adjourn.store.protocol import InstanceRow
@@ -51,7 +51,14 @@ def finish(
     row.turned = row.length if status is not Status.TERMINATED else row.turned
     row.running = 0
     row.waiting_for = "[]"
-    batch.finished.append(row.key)
+    output = encode(reason) if status is Status.TERMINATED else result
+    batch.finished[row.key] = Ending(
+        id=row.id,
+        name=row.name,
+        status=status,
+        output=None if failure else output,
+        failure=failure,
+    )
     _tell_parent(batch, row, status, result, failure, reason)
     instance.let_go()
 
@@ -59,7 +66,7 @@ def finish(
 def _clear_open(batch: Batch, instance: Instance, open_items: Outstanding | None) -> None:
     """Timers and calls go; updates without an answer learn that none will come."""
     row, execution = instance.row, instance.execution
-    if open_items is None and (execution is None or row.running or execution.open_children):
+    if open_items is None and (execution is None or execution.open):
         open_items = open_items_of(batch, instance)
     if open_items is not None:
         timers, updates = open_items.timers, open_items.updates
@@ -146,6 +153,7 @@ def continue_as_new(batch: Batch, instance: Instance, input: msgspec.Raw) -> Non
         at=batch.now, name=row.name, input=input, version=row.version, parent=_parent(batch, row)
     )
     batch.append(instance, started)
+    instance.first = started
     for message in carried:
         keep(batch, instance, msgspec.structs.replace(message, carried=True))
     batch.runnable.append(row.key)

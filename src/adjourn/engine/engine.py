@@ -32,7 +32,7 @@ from adjourn.engine.messages import (
     SettleActivity,
     StartInstance,
 )
-from adjourn.engine.views import state_of
+from adjourn.engine.views import ending_of
 from adjourn.errors import (
     AdjournError,
     EngineStoppedError,
@@ -266,7 +266,7 @@ class Engine:
         if instance is None or not instance.row.status.finished:  # replaced in this very step
             self.memory.result_waiters.setdefault(key, []).append(reply)
         else:
-            batch.answer(reply, state_of(self.store, instance.row))
+            batch.answer(reply, batch.finished.get(key) or ending_of(self.store, instance.row))
 
     def _read(self, batch: Batch, message: Read) -> None:
         try:

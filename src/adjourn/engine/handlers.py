@@ -109,6 +109,7 @@ def _replace(batch: Batch, found: Instance, message: StartInstance) -> Instance:
         trace_context=message.trace_context,
     )
     batch.append(found, started)
+    found.first = started
     return found
 
 

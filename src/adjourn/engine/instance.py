@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from adjourn.errors import HistoryDamagedError
-from adjourn.model.events import Event, decode_event
+from adjourn.model.events import Event, InstanceStarted, decode_event
 from adjourn.model.status import Status
 from adjourn.replay.execution import Execution
 from adjourn.store import chain
@@ -26,18 +26,31 @@ class Instance:
         default_factory=list[tuple[int, int, int, bytes, bytes]]
     )
     """History rows of this step, not yet on disk."""
+    first: InstanceStarted | None = None
+    """The only row of an execution whose first turn is due, while it is in memory."""
     shown_status: msgspec.Raw | None = None
+    written: tuple[object, ...] = ()
+    """The row's seldom changed columns as they stand on disk."""
+
+    @property
+    def seldom_changed(self) -> tuple[object, ...]:
+        """What most turns leave alone; together with the columns that every turn changes, all."""
+        row = self.row
+        return (
+            row.status,
+            row.running,
+            row.execution,
+            row.finished_at,
+            row.visible_at,
+            row.problem,
+            row.name,
+            row.version,
+            row.start_digest,
+        )
 
     @property
     def quarantined(self) -> bool:
         return self.row.status is Status.QUARANTINED
-
-    def append(self, event: Event, body: bytes) -> None:
-        """Chain one more row to the history of this execution."""
-        row = self.row
-        row.length += 1
-        row.head = chain.link(row.head, body)
-        self.fresh.append((row.key, row.execution, row.length, body, row.head))
 
     def begin_execution(self, number: int) -> None:
         self.row.execution = number
@@ -47,6 +60,7 @@ class Instance:
         self.row.running = 0
         self.row.pending_events = 0
         self.row.waiting_for = "[]"
+        self.first = None
         self.let_go()
 
     def let_go(self) -> None:

@@ -10,6 +10,9 @@ from adjourn.engine.messages import ActivityCall, Reply
 from adjourn.errors import InstanceNotFoundError
 from adjourn.store.protocol import Store
 
+BUSY_FACTOR = 10
+"""Instances with running activities may be this many times as many as parked ones."""
+
 Call = tuple[int, int, int]
 """Instance key, execution, sequence."""
 
@@ -21,6 +24,9 @@ class Memory:
         self.registry = registry
         self.store = store
         self.cache: OrderedDict[int, Instance] = OrderedDict()
+        """By key, the least recently active first."""
+        self._parked: OrderedDict[int, None] = OrderedDict()
+        """Those of them that run no activity and so may wait for days."""
         self.keys: dict[str, int] = {}
         self.in_flight: dict[Call, ActivityCall] = {}
         """Attempts that run now."""
@@ -54,12 +60,14 @@ class Memory:
 
     def adopt(self, instance: Instance) -> Instance:
         self.cache[instance.row.key] = instance
+        self._parked[instance.row.key] = None
         self.keys[instance.row.id] = instance.row.key
         return instance
 
     def drop(self, instance: Instance) -> None:
         instance.let_go()
         self.cache.pop(instance.row.key, None)
+        self._parked.pop(instance.row.key, None)
         self.keys.pop(instance.row.id, None)
 
     def new_key(self) -> int:
@@ -67,7 +75,18 @@ class Memory:
         self._next_key += 1
         return key
 
+    def note(self, instance: Instance) -> None:
+        """Busy instances stay, for their next turn is near; parked ones queue for eviction."""
+        key = instance.row.key
+        if instance.row.running:
+            self._parked.pop(key, None)
+        elif key in self.cache:
+            self._parked[key] = None
+            self._parked.move_to_end(key)
+
     def trim(self, size: int) -> None:
-        """Keep the `size` most recently active instances."""
-        while len(self.cache) > size:
+        """Keep the `size` most recently active parked instances, and some more busy ones."""
+        while len(self._parked) > size:
+            self.drop(self.cache[next(iter(self._parked))])
+        while len(self.cache) > size * BUSY_FACTOR:
             self.drop(next(iter(self.cache.values())))

@@ -18,6 +18,7 @@ from adjourn.errors import (
     UnknownNameError,
 )
 from adjourn.model import events
+from adjourn.model.commands import Command
 from adjourn.model.events import Arrived
 from adjourn.model.status import Status
 from adjourn.replay.execution import Execution
@@ -37,13 +38,8 @@ def execution_of(batch: Batch, instance: Instance) -> Execution | None:
     if instance.execution is not None:
         return instance.execution
     row = instance.row
-    memory = batch.memory
     try:
-        orchestrator = memory.registry.find_orchestrator(row.name)
-        history = instance.history(memory.store)
-        execution, asked = rebuild(
-            memory.registry, orchestrator, row.id, row.execution, history, row.turned
-        )
+        execution, asked = _bring_back(batch, instance)
     except MismatchFound as found:
         quarantine(batch, instance, found.mismatch.explanation)
         return None
@@ -61,6 +57,18 @@ def execution_of(batch: Batch, instance: Instance) -> Execution | None:
         record(batch, instance, asked)
         turned(batch, instance)
     return instance.execution
+
+
+def _bring_back(batch: Batch, instance: Instance) -> tuple[Execution, list[Command]]:
+    row, memory = instance.row, batch.memory
+    orchestrator = memory.registry.find_orchestrator(row.name)
+    if instance.first is not None and row.length == 1 and row.turned == 0:
+        # Just begun: nothing to compare, and the event need not be read back.
+        execution = Execution(memory.registry, orchestrator, row.id, row.execution)
+        execution.apply(instance.first)
+        return execution, execution.take_commands()
+    history = instance.history(memory.store)
+    return rebuild(memory.registry, orchestrator, row.id, row.execution, history, row.turned)
 
 
 def quarantine(batch: Batch, instance: Instance, explanation: str) -> None:
@@ -102,7 +110,7 @@ def turned(batch: Batch, instance: Instance) -> None:
         return  # it finished or began anew in this turn
     row.turned = row.length
     row.pending_events = execution.buffered
-    row.running = len(execution.open) - execution.open_children
+    row.running = execution.open_activities if execution.open else 0
     waiting = execution.waiting_for()
     row.waiting_for = msgspec.json.encode(waiting).decode() if waiting else "[]"
     show(batch, instance, execution)

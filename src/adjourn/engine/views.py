@@ -11,7 +11,7 @@ from adjourn.model import events
 from adjourn.model.codec import encode
 from adjourn.model.events import Event, decode_event
 from adjourn.model.failure import FailureDetails
-from adjourn.model.state import HistoryEntry, InstanceState, Page, from_microseconds
+from adjourn.model.state import Ending, HistoryEntry, InstanceState, Page, from_microseconds
 from adjourn.store import chain
 from adjourn.store.protocol import InstanceRow, Query, Store
 
@@ -45,10 +45,19 @@ def state_of(store: Store, row: InstanceRow) -> InstanceState:
     )
 
 
+def ending_of(store: Store, row: InstanceRow) -> Ending:
+    """How a finished instance ended."""
+    output, failure = _ending(store, row)
+    return Ending(id=row.id, name=row.name, status=row.status, output=output, failure=failure)
+
+
 def _ending(store: Store, row: InstanceRow) -> tuple[msgspec.Raw | None, FailureDetails | None]:
-    if not row.status.finished:
-        return None, None
-    match _event(store, row, -1):
+    return outcome_of(_event(store, row, -1)) if row.status.finished else (None, None)
+
+
+def outcome_of(event: Event | None) -> tuple[msgspec.Raw | None, FailureDetails | None]:
+    """Output and failure that the last event of an instance tells."""
+    match event:
         case events.InstanceCompleted(result=result):
             return result, None
         case events.InstanceFailed(failure=failure):

@@ -12,7 +12,7 @@ from adjourn.model.codec import NULL
 from adjourn.model.failure import FailureDetails
 
 
-class _Command(msgspec.Struct, frozen=True, kw_only=True):
+class _Command(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     pass
 
 

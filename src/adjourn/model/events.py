@@ -15,7 +15,14 @@ from adjourn.model.codec import NULL
 from adjourn.model.failure import FailureDetails
 
 
-class _Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
+class _Event(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    tag_field="kind",
+    gc=False,  # they hold no cycles, and there are many: the collector need not walk them
+):
     at: datetime
     """When the engine recorded it: aware, UTC."""
 

@@ -53,6 +53,17 @@ class InstanceState(msgspec.Struct, frozen=True, kw_only=True):
     events: int = 0
 
 
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """How an instance ended."""
+
+    id: str
+    name: str
+    status: Status
+    output: msgspec.Raw | None = None
+    """As in `InstanceState`."""
+    failure: FailureDetails | None = None
+
+
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """One page of a list, and the token that asks for the next."""
 

@@ -111,8 +111,8 @@ class Execution:
         self._arrivals = 0
         self._deferred: list[Arrived] = []
         self._commands: list[Command] = []
-        self.asked_at: list[str] = []
-        """While replaying: the line that asked for each command."""
+        self.trace: list[str] | None = None
+        """The line that asked for each command, where somebody wants to know."""
         self._closing = False
         self._runaway = ""
         self.next_input: msgspec.Raw | None = None
@@ -150,6 +150,8 @@ class Execution:
 
     def waiting_for(self) -> list[str]:
         """Names of the events and updates with a live wait, as written in the code."""
+        if not self._waits:
+            return []
         return [wait.name for waits in self._waits.values() for wait in waits]
 
     def check_message(self, kind: str, name: str, data: msgspec.Raw) -> None:
@@ -164,11 +166,14 @@ class Execution:
     @property
     def buffered(self) -> int:
         """How many messages wait for somebody to consume them."""
+        if not self._buffer:
+            return len(self._deferred)
         return sum(map(len, self._buffer.values())) + len(self._deferred)
 
     @property
-    def open_children(self) -> int:
-        return sum(isinstance(task, ChildTask) for task in self.open.values())
+    def open_activities(self) -> int:
+        children = sum(isinstance(task, ChildTask) for task in self.open.values())
+        return len(self.open) - children
 
     def unconsumed(self) -> list[Message]:
         """Messages that the code was never told of, in order of arrival."""
@@ -317,14 +322,17 @@ class Execution:
             return
         if self._runaway:
             raise self._does_not_end(self._runaway)
-        told = [wait for wait in self._delivered if wait.told]
-        for wait in told:
-            del self._delivered[wait]
-            wait.delivered = None
+        if self._delivered:
+            self._forget_told()
         if self.next_input is not None:
             self._end(commands.ContinueAsNew(input=self.next_input))
         elif self._main is not None and self._main.done() and not self.finished:
             self._end(self._outcome(self._main))
+
+    def _forget_told(self) -> None:
+        for wait in [wait for wait in self._delivered if wait.told]:
+            del self._delivered[wait]
+            wait.delivered = None
 
     def _does_not_end(self, how: str) -> DeterminismError:
         self.close()
@@ -367,8 +375,8 @@ class Execution:
             self._runaway = f"one turn asked for more than {COMMAND_BUDGET:,} things"
             raise Runaway(self._runaway)
         self._commands.append(command)
-        if self.replaying:
-            self.asked_at.append(_line_that_asked())
+        if self.trace is not None:
+            self.trace.append(_line_that_asked())
 
     def next_sequence(self) -> int:
         self.sequence += 1

@@ -39,7 +39,18 @@ def rebuild(
 
     Raises: MismatchFound. Nothing has been run or changed then.
     """
-    execution = Execution(registry, orchestrator, instance_id, number)
+    try:
+        return _rebuild(Execution(registry, orchestrator, instance_id, number), history, turned)
+    except MismatchFound:
+        # Naming the line costs more than the rest of a replay, so only a second run does it.
+        again = Execution(registry, orchestrator, instance_id, number)
+        again.trace = []
+        return _rebuild(again, history, turned)
+
+
+def _rebuild(
+    execution: Execution, history: Sequence[Event], turned: int
+) -> tuple[Execution, list[Command]]:
     execution.replaying = True
     replay = _Replay(execution)
     try:
@@ -54,7 +65,7 @@ def rebuild(
         execution.close()
         raise
     execution.replaying = False
-    execution.asked_at.clear()
+    execution.trace = None
     return execution, replay.produced
 
 
@@ -82,8 +93,8 @@ class _Replay:
         if command is None or not matching.fits(command, event):
             raise self._mismatch(row, command, event)
         self.produced.pop(0)
-        if self.execution.asked_at:
-            self.execution.asked_at.pop(0)
+        if self.execution.trace:
+            self.execution.trace.pop(0)
 
     def nothing_more(self, row: int) -> None:
         """Raises: MismatchFound when the code has asked for something that is not recorded."""
@@ -92,7 +103,7 @@ class _Replay:
 
     def _mismatch(self, row: int, command: Command | None, event: Event | None) -> MismatchFound:
         execution = self.execution
-        where = execution.asked_at[0] if command is not None and execution.asked_at else ""
+        where = execution.trace[0] if command is not None and execution.trace else ""
         return MismatchFound(
             matching.explain(
                 execution.instance_id, execution.number, row + 1, command, event, where

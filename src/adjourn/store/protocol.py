@@ -63,6 +63,9 @@ class Changes:
 
     inserted: list[InstanceRow] = field(default_factory=list[InstanceRow])
     updated: list[InstanceRow] = field(default_factory=list[InstanceRow])
+    advanced: list[InstanceRow] = field(default_factory=list[InstanceRow])
+    """Updated ones of which only what every turn changes has changed: length, turned, head,
+    updated_at, pending_events, waiting_for, custom_status."""
     history: list[HistoryRow] = field(default_factory=list[HistoryRow])
     timers_added: list[Timer] = field(default_factory=list[Timer])
     timers_removed: list[Timer] = field(default_factory=list[Timer])
@@ -77,6 +80,7 @@ class Changes:
         return bool(
             self.inserted
             or self.updated
+            or self.advanced
             or self.history
             or self.timers_added
             or self.timers_removed

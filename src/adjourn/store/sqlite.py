@@ -264,6 +264,8 @@ class SQLiteStore:
             many(sql.INSERT_INSTANCE, map(_insert_values, changes.inserted))
         if changes.updated:
             many(sql.UPDATE_INSTANCE, map(_update_values, changes.updated))
+        if changes.advanced:
+            many(sql.ADVANCE_INSTANCE, map(_advance_values, changes.advanced))
         if changes.history:
             many(
                 sql.INSERT_HISTORY,
@@ -416,6 +418,13 @@ def _update_values(row: InstanceRow) -> tuple[Any, ...]:
         row.name, row.version, row.execution, row.status.value, row.length, row.turned, row.head,
         row.updated_at, row.finished_at, row.visible_at, row.running, row.pending_events,
         row.waiting_for, row.custom_status, row.problem, row.start_digest, row.tags, row.key,
+    )  # fmt: skip
+
+
+def _advance_values(row: InstanceRow) -> tuple[Any, ...]:
+    return (
+        row.length, row.turned, row.head, row.updated_at, row.pending_events, row.waiting_for,
+        row.custom_status, row.key,
     )  # fmt: skip
 
 
