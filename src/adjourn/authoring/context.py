@@ -50,6 +50,8 @@ class Context(ABC):
     the call and return a `Task`; await it when you need it. asyncio's own primitives work too.
     """
 
+    __slots__ = ()
+
     instance_id: str
     execution: int
     """1 for the first; each continue_as_new starts the next."""

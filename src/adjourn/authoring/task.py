@@ -42,6 +42,7 @@ class Task(Generic[T]):
         "_callbacks",
         "_error",
         "_loop",
+        "_observers",
         "_ordinal",
         "_state",
         "_value",
@@ -55,9 +56,10 @@ class Task(Generic[T]):
         self._value: T | None = None
         self._error: BaseException | None = None
         self._callbacks: list[tuple[Callback, Variables | None]] = []
+        self._observers = 0
         self._asyncio_future_blocking = False
-        self.told = False
-        """Whether the code has learned that this is done; an outcome never told is not lost."""
+        self.told = 0
+        """How often the code has learned that this is done; an outcome never told is not lost."""
 
     def __hash__(self) -> int:
         return self._ordinal
@@ -71,7 +73,7 @@ class Task(Generic[T]):
     def done(self) -> bool:
         """True once there is a result, a failure or a cancellation."""
         if self._state is DONE:
-            self.told = True
+            self.told += 1
             return True
         return self._state is CANCELLED
 
@@ -82,7 +84,7 @@ class Task(Generic[T]):
         """The result. Raises what the work raised, CancelledError, or InvalidStateError if
         it is not done."""
         if self._state is DONE:
-            self.told = True
+            self.told += 1
             if self._error is not None:
                 raise self._error
             return self._value  # type: ignore[return-value]  # DONE without error has a value
@@ -93,8 +95,7 @@ class Task(Generic[T]):
     def exception(self) -> BaseException | None:
         """The failure, or None. Raises as `result` does when cancelled or not done."""
         if self._state is DONE:
-            self.told = True
-            return self._error
+            return self._error  # asyncio.shield reads it and tells nobody
         if self._state is CANCELLED:
             raise CancelledError
         raise InvalidStateError("This task has no outcome yet: await it first.")
@@ -137,14 +138,15 @@ class Task(Generic[T]):
         self.revive()
         if self._state is not DONE:
             self._asyncio_future_blocking = True
-            told_before = self.told
             try:
                 yield self
             except CancelledError:
-                # asyncio reads result() on wake-up even when it then throws the cancellation in:
-                # the code itself has been told nothing.
-                self.told = told_before
-                self._not_told()
+                if self._state is DONE:
+                    # asyncio reads result() on wake-up even when it then throws the cancellation
+                    # in: this code has been told nothing.
+                    self.told -= 1
+                    if self._observers == 1:  # and nobody else will be
+                        self._not_told()
                 raise
         return self.result()
 
@@ -166,6 +168,7 @@ class Task(Generic[T]):
 
     def _run_callbacks(self) -> None:
         callbacks, self._callbacks = self._callbacks, []
+        self._observers = len(callbacks)
         for callback, context in callbacks:
             self._loop.call_soon(callback, self, context=context)
 

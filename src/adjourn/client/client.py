@@ -22,7 +22,14 @@ from adjourn.errors import (
 from adjourn.model import codec
 from adjourn.model.failure import FailureDetails
 from adjourn.model.ids import check_instance_id, check_name
-from adjourn.model.state import Attribute, Ending, HistoryEntry, InstanceState, Page, to_microseconds
+from adjourn.model.state import (
+    Attribute,
+    Ending,
+    HistoryEntry,
+    InstanceState,
+    Page,
+    to_microseconds,
+)
 from adjourn.model.status import Status
 from adjourn.store.protocol import Query
 
@@ -159,8 +166,6 @@ class Client:
         """
         check_instance_id(id)
         check_name("an event name", name)
-        if event_id is not None:
-            check_name("an event id", event_id)
         text = codec.encode(data, f"The data of event {name!r}")
         return await self.backend.raise_event(id, name, text, event_id or "")
 
@@ -272,7 +277,9 @@ class Client:
         )
 
 
-def decode_result(state: Ending | InstanceState, orchestrator: Orchestrator[Any, Any] | None) -> Any:
+def decode_result(
+    state: Ending | InstanceState, orchestrator: Orchestrator[Any, Any] | None
+) -> Any:
     """The result of a finished instance. Raises: InstanceFailedError, InstanceTerminatedError."""
     if state.status is Status.FAILED:
         unknown = FailureDetails(type="Unknown", message="nothing was recorded")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from adjourn.engine.batch import Batch
@@ -103,8 +105,9 @@ def new_instance(
     parent: Parent | None = None,
     tags: dict[str, str] | None = None,
     trace_context: str = "",
+    begins_at: datetime | None = None,
 ) -> Instance:
-    """A pending instance with its first row."""
+    """A pending instance with its first row. Its time begins at `begins_at`, now by default."""
     orchestrator = batch.memory.registry.find_orchestrator(name)
     row = InstanceRow(
         key=batch.memory.new_key(),
@@ -117,7 +120,7 @@ def new_instance(
     )
     instance = batch.memory.adopt(Instance(row, stored=False))
     started = events.InstanceStarted(
-        at=batch.now,
+        at=max(batch.now, begins_at or batch.now),
         name=name,
         input=input,
         version=orchestrator.version,

@@ -46,6 +46,7 @@ def finish(
     row.finished_at = batch.now_us
     row.problem = None
     if instance.execution is not None:
+        row.pending_events = len(instance.execution.unconsumed())
         show(batch, instance, instance.execution)
     _clear_open(batch, instance, open_items)
     row.turned = row.length if status is not Status.TERMINATED else row.turned

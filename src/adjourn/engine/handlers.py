@@ -27,9 +27,10 @@ from adjourn.errors import (
     UpdateRefusedError,
     WrongStateError,
 )
-from adjourn.model import events
+from adjourn.model import codec, events
 from adjourn.model.codec import NULL
 from adjourn.model.failure import FailureDetails
+from adjourn.model.ids import check_instance_id, check_name
 from adjourn.model.state import to_microseconds
 from adjourn.model.status import Status
 
@@ -41,8 +42,12 @@ EVENT_BUFFER_LIMIT = 10_000  # unconsumed messages of one instance
 
 def start(batch: Batch, message: StartInstance) -> None:
     """Answers whether a new instance (or execution) was started: (id, True or False)."""
+    for name, value in message.tags.items():
+        codec.check_text("A tag", name)
+        codec.check_text(f"Tag {name!r}", value)
     digest = sha256(message.name.encode() + b"\0" + bytes(message.input)).digest()[:16]
     batch.memory.registry.find_orchestrator(message.name).check_input(message.input)
+    check_instance_id(message.id)
     found = batch.memory.look_up(message.id)
     if found is None:
         instance = bookkeeping.new_instance(
@@ -52,6 +57,7 @@ def start(batch: Batch, message: StartInstance) -> None:
             message.input,
             tags=message.tags,
             trace_context=message.trace_context,
+            begins_at=message.start_at,
         )
     elif _same_start(found, message, digest):
         batch.answer(message.reply, (message.id, False))
@@ -101,7 +107,7 @@ def _replace(batch: Batch, found: Instance, message: StartInstance) -> Instance:
     for name in batch.memory.store.attributes(row.key):
         batch.attributes.append((row.key, name, None))
     started = events.InstanceStarted(
-        at=batch.now,
+        at=max(batch.now, message.start_at or batch.now),
         name=message.name,
         input=message.input,
         version=orchestrator.version,
@@ -127,6 +133,9 @@ def _first_turn(batch: Batch, instance: Instance, message: StartInstance) -> Non
 
 def raise_event(batch: Batch, message: RaiseEvent) -> None:
     """Answers "accepted" or "duplicate"."""
+    check_name("an event name", message.name)
+    if message.event_id:
+        check_name("an event id", message.event_id)
     instance = batch.memory.find(message.id)
     row = instance.row
     if message.event_id and _seen(batch, row.key, "event", message.event_id):
@@ -144,6 +153,8 @@ def raise_event(batch: Batch, message: RaiseEvent) -> None:
 
 def send_update(batch: Batch, message: SendUpdate) -> None:
     """Answered when the orchestrator answers, or with the answer that this id got before."""
+    check_name("an update name", message.name)
+    check_name("an update id", message.update_id)
     instance = batch.memory.find(message.id)
     row = instance.row
     known = _receipt(batch, row.key, "update", message.update_id)
@@ -215,7 +226,8 @@ def _require_room(
 
 
 def control(batch: Batch, message: Control) -> None:
-    """Answers None. Raises: InstanceFinishedError, WrongStateError."""
+    """Answers None. Raises: InstanceFinishedError, WrongStateError, SerializationError."""
+    codec.check_text("The reason", message.reason)
     instance = batch.memory.find(message.id)
     row = instance.row
     if row.status.finished:
@@ -309,6 +321,8 @@ def _failed(batch: Batch, instance: Instance, call: ActivityCall, failure: Failu
 
 def settle(batch: Batch, message: SettleActivity) -> None:
     """A person's word on an activity in doubt. Raises: WrongStateError when it is not in doubt."""
+    codec.check_text("The reason", message.reason)
+    check_name("a person's name", message.by)
     instance = batch.memory.find(message.id)
     row = instance.row
     if row.status.finished:

@@ -4,7 +4,6 @@ that holds its effect."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -31,20 +30,22 @@ Reply = tuple[Mailbox, Any]
 """A mailbox and the ticket that the answer is for."""
 
 
-@dataclass(slots=True, kw_only=True)
-class StartInstance:
+class _Message(msgspec.Struct, kw_only=True, gc=False):
+    """Messages come by the ten thousand and hold no cycles: the collector need not walk them."""
+
+
+class StartInstance(_Message, kw_only=True, gc=False):
     name: str
     id: str
     input: msgspec.Raw
     on_conflict: OnConflict = "error"
     start_at: datetime | None = None
-    tags: dict[str, str] = field(default_factory=dict[str, str])
+    tags: dict[str, str] = {}
     trace_context: str = ""
     reply: Reply | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class RaiseEvent:
+class RaiseEvent(_Message, kw_only=True, gc=False):
     id: str
     name: str
     data: msgspec.Raw
@@ -52,8 +53,7 @@ class RaiseEvent:
     reply: Reply | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class SendUpdate:
+class SendUpdate(_Message, kw_only=True, gc=False):
     id: str
     name: str
     data: msgspec.Raw
@@ -61,8 +61,7 @@ class SendUpdate:
     reply: Reply | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class Control:
+class Control(_Message, kw_only=True, gc=False):
     id: str
     action: Literal["suspend", "resume", "terminate"]
     reason: str = ""
@@ -70,8 +69,7 @@ class Control:
     reply: Reply | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class SettleActivity:
+class SettleActivity(_Message, kw_only=True, gc=False):
     """A person's word on an activity in doubt."""
 
     id: str
@@ -83,22 +81,19 @@ class SettleActivity:
     reply: Reply | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class AwaitResult:
+class AwaitResult(_Message, kw_only=True, gc=False):
     id: str
     reply: Reply | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class Read:
+class Read(_Message, kw_only=True, gc=False):
     """A look at committed state; `query` runs on the engine thread."""
 
     query: Callable[[], Any]
     reply: Reply | None = None
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
-class ActivityCall:
+class ActivityCall(msgspec.Struct, kw_only=True, eq=False, gc=False):
     """One attempt of one activity, ready to run."""
 
     key: int
@@ -112,8 +107,7 @@ class ActivityCall:
     first_at: datetime
 
 
-@dataclass(slots=True, kw_only=True)
-class ActivityFinished:
+class ActivityFinished(_Message, kw_only=True, gc=False):
     """An attempt's outcome: a failure, or a result."""
 
     call: ActivityCall

@@ -85,11 +85,12 @@ def turn(batch: Batch, instance: Instance, event: Arrived) -> None:
 
     A pending or quarantined instance keeps it for later; a suspended one does so by its own rule.
     """
-    if instance.row.status is Status.PENDING or instance.row.status is Status.QUARANTINED:
+    row = instance.row
+    if row.status is Status.PENDING or row.status is Status.QUARANTINED or not row.turned:
         keep(batch, instance, event)
         return
     execution = execution_of(batch, instance)
-    if execution is None or instance.row.status.finished:
+    if execution is None or row.status.finished:
         keep(batch, instance, event)
         return
     batch.append(instance, event)

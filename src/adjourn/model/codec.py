@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
@@ -57,25 +56,45 @@ def encode(value: Any, what: str = "The value", limit: int = PAYLOAD_LIMIT) -> m
         ) from error
     if len(text) > limit:
         raise PayloadTooLargeError(what, len(text), limit)
-    if b"null" in text and _holds_non_finite(value):
+    if b"null" in text and _holds_non_finite(msgspec.to_builtins(value, enc_hook=_to_builtin)):
         # msgspec writes NaN as null (test_codec): that would lose a value silently.
         raise SerializationError(f"{what} holds NaN or infinity, which JSON cannot. Use None.")
+    if text.count(b"[") + text.count(b"{") > DEPTH_LIMIT:
+        _check_depth(text, what)
     return msgspec.Raw(text)
 
 
+def _check_depth(text: bytes, what: str) -> None:
+    """Raises: SerializationError. Deeper values could be written here and not read there."""
+    try:
+        deep = _depth_over(msgspec.json.decode(text), DEPTH_LIMIT)
+    except RecursionError:
+        deep = True
+    if deep:
+        raise SerializationError(f"{what} is nested deeper than {DEPTH_LIMIT} levels.")
+
+
+def check_text(what: str, value: str, limit: int = 4_000) -> str:
+    """Text that goes into a row as it is. Raises: SerializationError."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise SerializationError(f"{what} is not valid Unicode text: {error}") from error
+    if len(value) > limit:
+        raise SerializationError(f"{what} has {len(value):,} characters; {limit:,} at most.")
+    return value
+
+
 def _holds_non_finite(value: Any) -> bool:
-    if isinstance(value, float):
-        return not math.isfinite(value)
-    if isinstance(value, Mapping):
-        parts = cast("Mapping[Any, Any]", value)
-        return any(_holds_non_finite(k) or _holds_non_finite(v) for k, v in parts.items())
-    if isinstance(value, list | tuple | set | frozenset):
-        return any(_holds_non_finite(part) for part in cast("list[Any]", value))
-    if isinstance(value, msgspec.Struct):
-        return any(_holds_non_finite(getattr(value, name)) for name in value.__struct_fields__)
-    if is_dataclass(value):
-        return any(_holds_non_finite(getattr(value, field.name)) for field in fields(value))
-    return False
+    match value:
+        case float():
+            return not math.isfinite(value)
+        case dict():
+            return any(map(_holds_non_finite, cast("dict[str, Any]", value).values()))
+        case list():
+            return any(map(_holds_non_finite, cast("list[Any]", value)))
+        case _:
+            return False
 
 
 def decoder(kind: Any) -> Reader:
@@ -121,8 +140,6 @@ def canonical(text: bytes, what: str = "The body") -> msgspec.Raw:
         )
     except (ValueError, RecursionError) as error:
         raise SerializationError(f"{what} is not JSON that we accept: {error}") from error
-    if _depth_over(value, DEPTH_LIMIT):
-        raise SerializationError(f"{what} is nested deeper than {DEPTH_LIMIT} levels.")
     return encode(value, what)
 
 

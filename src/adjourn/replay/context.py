@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import random
 from collections.abc import Iterable, MutableMapping
 from datetime import datetime, timedelta
@@ -20,7 +21,8 @@ from adjourn.model.ids import check_instance_id, check_name, child_id
 from adjourn.replay.execution import ContinuesAsNew, Execution
 from adjourn.replay.tasks import AllTask, AnyTask
 
-_ATTRIBUTE_TYPES: tuple[type, ...] = (str, int, float, bool, type(None))
+ATTRIBUTE_LIMIT = 1_000  # characters in an attribute's value
+
 _log = logging.getLogger("adjourn.orchestrator")
 
 
@@ -42,6 +44,8 @@ class _ReplaySafeLogger(logging.LoggerAdapter[logging.Logger]):
 
 class ReplayContext(Context):
     """`Context` over an `Execution`."""
+
+    __slots__ = ("_execution", "_logger", "_random", "_uuids", "execution", "instance_id")
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
@@ -168,13 +172,27 @@ class ReplayContext(Context):
         self._execution.require_turn()
         for name, value in attributes.items():
             check_name("an attribute name", name)
-            if not isinstance(value, _ATTRIBUTE_TYPES):
-                raise SerializationError(
-                    f"Attribute {name!r} is a {type(value).__name__}: use str, int, float, bool "
-                    "or None."
-                )
+            _check_attribute(name, value)
         self._execution.attributes.update(attributes)
         self._execution.attributes_changed = True
+
+
+def _check_attribute(name: str, value: object) -> None:
+    """What SQLite can hold and find again. Raises: SerializationError."""
+    match value:
+        case None | bool():
+            return
+        case int() if -(2**63) <= value < 2**63:
+            return
+        case float() if math.isfinite(value):
+            return
+        case str():
+            codec.check_text(f"Attribute {name!r}", value, ATTRIBUTE_LIMIT)
+        case _:
+            raise SerializationError(
+                f"Attribute {name!r} cannot be {value!r:.80}: use str, bool, None, a finite float "
+                "or a 64-bit int."
+            )
 
 
 _readers: dict[Any, Reader] = {}

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context as Variables
 from contextvars import copy_context
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from adjourn.errors import DeterminismError
 from adjourn.replay.guards import LESSONS, refuse
@@ -95,6 +96,8 @@ class OrderedTask(asyncio.Task[T]):
 class DeterministicLoop:
     """What asyncio needs of a loop, and nothing that could differ on replay."""
 
+    __slots__ = ("__weakref__", "_ordinal", "_ready", "_seconds", "_set_timer", "_tasks")
+
     def __init__(
         self,
         seconds: Callable[[], float],
@@ -106,6 +109,20 @@ class DeterministicLoop:
         self._set_timer = set_timer
         self._ready: deque[Handle] = deque()
         self._ordinal = 0
+        self._tasks: WeakSet[asyncio.Task[Any]] | None = None
+
+    def cancel_tasks(self) -> bool:
+        """Cancel what still runs; returns whether there was anything."""
+        left = [task for task in self._tasks or () if not task.done()]
+        for task in left:
+            task.cancel()
+        return bool(left)
+
+    def let_go(self) -> None:
+        """Forget whose loop it was."""
+        self._ready.clear()
+        self._seconds = _never
+        self._set_timer = _nothing
 
     def next_ordinal(self) -> int:
         self._ordinal += 1
@@ -168,6 +185,9 @@ class DeterministicLoop:
             )
         task = OrderedTask(coroutine, loop=self, name=name or f"task-{ordinal}", context=context)  # pyright: ignore[reportArgumentType]  # a duck-typed loop is enough for asyncio.Task
         task.ordinal = ordinal
+        if self._tasks is None:
+            self._tasks = WeakSet()
+        self._tasks.add(task)
         return task
 
     def get_debug(self) -> bool:
@@ -216,6 +236,14 @@ class DeterministicLoop:
                     handle.context.run(handle.callback, *handle.args)
         finally:
             asyncio_events._set_running_loop(before)  # pyright: ignore[reportPrivateUsage]  # as above
+
+
+def _never() -> float:
+    return 0.0
+
+
+def _nothing(_when: float, _callback: Callable[[], None]) -> Callable[[], None]:
+    return lambda: None
 
 
 def _called_from_as_completed(frame: Any) -> bool:

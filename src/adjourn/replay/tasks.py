@@ -151,7 +151,7 @@ class AnyTask(Task[Task[Any]]):
 
     def __await__(self) -> Generator[Any, None, Task[Any]]:
         winner = yield from super().__await__()
-        winner.told = True
+        winner.told += 1
         return winner
 
     __iter__ = __await__
@@ -172,8 +172,9 @@ class AnyTask(Task[Task[Any]]):
                 member.release()
 
     def _not_told(self) -> None:
-        if self._state is DONE and self._value is not None:
-            self._value._not_told()
+        winner = self._value
+        if self._state is DONE and winner is not None and winner._observers == 1:
+            winner._not_told()
 
 
 class AllTask(Task[list[Any]]):

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from adjourn.model.status import Status
 
 Attribute = str | int | float | bool | None
@@ -19,8 +21,7 @@ ReceiptRow = tuple[int, str, str, str | None]
 """Instance key, kind ("event" or "update"), sender's id, answer (JSON) or None while it is open."""
 
 
-@dataclass(slots=True, kw_only=True)
-class InstanceRow:
+class InstanceRow(msgspec.Struct, kw_only=True, gc=False):
     """One instance as the store holds it. Times are microseconds since 1970, UTC."""
 
     key: int
