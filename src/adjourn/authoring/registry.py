@@ -84,7 +84,7 @@ class Registry:
         def register(function: Callable[..., Any]) -> Activity[..., Any]:
             made: Activity[..., Any] = Activity(
                 function,
-                name or function.__name__,
+                function.__name__ if name is None else name,
                 retry=retry or RetryPolicy(),
                 timeout=timeout,
                 concurrency=concurrency,
@@ -127,7 +127,7 @@ class Registry:
 
         def register(function: Callable[..., Any]) -> Orchestrator[Any, Any]:
             made: Orchestrator[Any, Any] = Orchestrator(
-                function, name or function.__name__, version=version
+                function, function.__name__ if name is None else name, version=version
             )
             self._refuse_duplicate("orchestrator", made.name, self.orchestrators)
             self.orchestrators[made.name] = made

@@ -74,6 +74,8 @@ class Engine:
         self.first: Message | None = None
         """A message that the thread took from the inbox while it slept."""
         self.unclean = False
+        self.disk_full = False
+        """Whether the last step found no room; what it could not write is tried again."""
         self._earliest = store.earliest_timer()
 
     def submit(self, message: Message | None) -> None:
@@ -107,6 +109,7 @@ class Engine:
         except Exception as error:
             self._halt(messages, error)
             raise
+        self.disk_full = False
         self.reached("committed")
         self._publish(batch)
         self.reached("published")
@@ -199,13 +202,17 @@ class Engine:
 
     def _undo(self, batch: Batch, messages: list[Message], error: StorageFullError) -> None:
         """Nothing was written: forget what was decided, keep what nobody else will send again."""
+        self.disk_full = True
         batch.forget()
         self.memory.runnable.extendleft(reversed(batch.started))
         for message in messages:
-            if isinstance(message, ActivityFinished):
-                self.put_off.append(message)
-            else:
-                batch.replies.append((message.reply, None, error))
+            match message:
+                case ActivityFinished():
+                    self.put_off.append(message)
+                case Read() | AwaitResult():
+                    self.inbox.put(message)  # reading needs no room
+                case _:
+                    batch.answer(message.reply, error=error)
         batch.deliver()
         _log.error("%s", error)
 
@@ -224,7 +231,8 @@ class Engine:
         waiting = [reply for table in waiters for group in table.values() for reply in group]
         for table in waiters:
             table.clear()
-        left: list[Message] = []
+        left: list[Message] = [] if self.first is None else [self.first]
+        self.first = None
         while not self.inbox.empty():
             message = self.inbox.get_nowait()
             if message is not None:

@@ -18,7 +18,7 @@ LONGEST_SLEEP = 60.0
 """Seconds. Sleeping is measured by a clock that does not follow corrections of the wall clock; a
 look once a minute notices one. It costs nothing measurable (benchmarks/waiting.py)."""
 IDLE_AFTER = 1.0  # seconds without work before the write-ahead log is moved into the file
-DISK_FULL_PAUSE = 1.0  # seconds before results that met a full disk are written again
+DISK_FULL_PAUSE = 1.0  # seconds before what met a full disk is tried again
 
 
 class EngineThread:
@@ -57,9 +57,11 @@ class EngineThread:
                     idle = False
         except AdjournError as error:
             _log.critical("The engine has stopped: %s", error)
+            self._engine.unclean = True
             self._engine.stop(error)
         except BaseException as error:
             _log.exception("The engine has stopped on an error of its own")
+            self._engine.unclean = True
             self._engine.stop(EngineStoppedError(repr(error)))
         else:
             self._engine.stop(EngineStoppedError("it was closed"))
@@ -81,12 +83,12 @@ class EngineThread:
         except Empty:
             if not idle:
                 self._store.checkpoint_if_due(idle=True)
-            return self._seconds_to_timer() <= 0, True
+            return self._engine.disk_full or self._seconds_to_timer() <= 0, True
         self._engine.first = message
         return True, idle
 
     def _seconds_to_timer(self) -> float:
-        if self._engine.put_off:
+        if self._engine.disk_full:
             return DISK_FULL_PAUSE
         earliest = self._engine.earliest_timer()
         if earliest is None:

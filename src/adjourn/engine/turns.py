@@ -46,7 +46,7 @@ def execution_of(batch: Batch, instance: Instance) -> Execution | None:
     except (UnknownNameError, HistoryDamagedError, DeterminismError) as error:
         quarantine(batch, instance, str(error))
         return None
-    instance.execution = execution
+    instance.execution, instance.first = execution, None
     instance.shown_status = execution.custom_status if row.turned else None
     if row.turned:
         execution.attributes_changed = False

@@ -358,8 +358,9 @@ class SQLiteStore:
         with _our_errors(self.path):
             try:
                 self._db.wal_checkpoint(mode=mode)
-            except apsw.BusyError:
-                return  # a reader holds it: the next round will do
+            except (apsw.BusyError, apsw.FullError) as error:
+                _log.info("The write-ahead log of %s stays long: %s", self.path, error)
+                return  # a reader holds it, or there is no room: the next round will do
         self._wal_pages = 0
 
     def close(self) -> None:
