@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
 
 from adjourn import (
     Adjourn,
+    AdjournError,
+    Client,
     Context,
     InstanceExistsError,
     InstanceFinishedError,
@@ -185,3 +189,31 @@ def test_instances_are_found_by_attribute_status_name_and_page():
         assert [state.id for state in waiting.instances] == ["i-b", "i-c", "i-d"]
         assert [state.id for state in rest.instances] == ["i-e"]
         assert rest.next_token is None
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda client: client.list(page_token="9" * 30),
+        lambda client: client.list(where={"k": 2**70}),
+        lambda client: client.list(where={"k": "\ud800"}),
+        lambda client: client.list(id_prefix="\ud800"),
+        lambda client: client.list(statuses=["odd"]),
+        lambda client: client.history("a", execution=2**70),
+        lambda client: client.start("\ud800", 1),
+        lambda client: client.terminate("a", "\ud800"),
+        lambda client: client.start("wait_for_end", "a", id="b", tags={"k": "\ud800"}),
+    ],
+    ids=range(9),
+)
+def test_odd_arguments_are_refused_and_the_engine_lives_on(
+    look: Callable[[Client], Awaitable[object]],
+):
+    async def main() -> None:
+        async with app.open(":memory:") as client:
+            await client.start(wait_for_end, "a", id="a")
+            with pytest.raises(AdjournError):
+                await look(client)
+            assert (await client.get("a")).status == "Running"
+
+    asyncio.run(main())

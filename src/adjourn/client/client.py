@@ -214,8 +214,14 @@ class Client:
 
         `where` matches attributes. Give `next_token` of a page as `page_token` of the next.
 
-        Raises: InvalidIdError for a token or status that is none.
+        Raises: InvalidIdError for a token or status that is none, SerializationError for a
+        condition that nothing could match.
         """
+        for word in (*names, id_prefix, waiting_for):
+            codec.check_text("A condition", word)
+        for name, value in (where or {}).items():
+            check_name("an attribute name", name)
+            codec.check_scalar(f"Attribute {name!r}", value)
         query = Query(
             statuses=[_status(status) for status in statuses],
             names=names,
@@ -232,9 +238,11 @@ class Client:
 
     async def history(self, id: str, /, *, execution: int | None = None) -> list[HistoryEntry]:
         """Every event of one execution (the latest by default), checked against its hash chain.
+        An execution that never was has no events.
 
-        Raises: InstanceNotFoundError, HistoryDamagedError.
+        Raises: InstanceNotFoundError, HistoryDamagedError, SerializationError.
         """
+        codec.check_scalar("An execution number", execution)
         return await self.backend.history(check_instance_id(id), execution)
 
     async def suspend(self, id: str, reason: str = "", /) -> None:
@@ -311,6 +319,6 @@ def _status(value: Status | str) -> Status:
 def _key_of(token: str | None) -> int | None:
     if token is None:
         return None
-    if not token.isascii() or not token.isdigit():
+    if not token.isascii() or not token.isdigit() or len(token) > 18:
         raise InvalidIdError("a page token", token, "the next_token of the page before")
     return int(token)

@@ -102,10 +102,11 @@ class Batch:
         for instance in self.touched.values():
             if not instance.stored:
                 changes.inserted.append(instance.row)
-            elif instance.written == instance.seldom_changed:
+            elif instance.written == (seldom := instance.seldom_changed):
                 changes.advanced.append(instance.row)
             else:
                 changes.updated.append(instance.row)
+                instance.written = seldom  # if the commit fails, the instance is dropped
             changes.history += instance.fresh
         return changes
 
@@ -117,7 +118,6 @@ class Batch:
         for instance in self.touched.values():
             instance.stored = True
             instance.fresh = []
-            instance.written = instance.seldom_changed
             memory.note(instance)
         for key in self.finished:
             instance = memory.cache.get(key)

@@ -67,7 +67,7 @@ def finish(
 def _clear_open(batch: Batch, instance: Instance, open_items: Outstanding | None) -> None:
     """Timers and calls go; updates without an answer learn that none will come."""
     row, execution = instance.row, instance.execution
-    if open_items is None and (execution is None or execution.open):
+    if open_items is None and (execution is None or execution.activities):
         open_items = open_items_of(batch, instance)
     if open_items is not None:
         timers, updates = open_items.timers, open_items.updates

@@ -111,7 +111,11 @@ class Engine:
             raise
         self.disk_full = False
         self.reached("committed")
-        self._publish(batch)
+        try:
+            self._publish(batch)
+        except Exception as error:
+            self._halt(messages, error)
+            raise
         self.reached("published")
         return bool(self.memory.runnable) or len(messages) >= BATCH_LIMIT or batch.more_timers
 
@@ -279,7 +283,7 @@ class Engine:
     def _read(self, batch: Batch, message: Read) -> None:
         try:
             batch.answer(message.reply, message.query())
-        except AdjournError as error:
+        except Exception as error:  # a look changes nothing, so it must not stop the engine
             batch.answer(message.reply, error=error)
 
     # Starting.

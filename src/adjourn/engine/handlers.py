@@ -42,12 +42,13 @@ EVENT_BUFFER_LIMIT = 10_000  # unconsumed messages of one instance
 
 def start(batch: Batch, message: StartInstance) -> None:
     """Answers whether a new instance (or execution) was started: (id, True or False)."""
+    check_instance_id(message.id)
+    check_name("an orchestrator name", message.name)
     for name, value in message.tags.items():
         codec.check_text("A tag", name)
         codec.check_text(f"Tag {name!r}", value)
     digest = sha256(message.name.encode() + b"\0" + bytes(message.input)).digest()[:16]
     batch.memory.registry.find_orchestrator(message.name).check_input(message.input)
-    check_instance_id(message.id)
     found = batch.memory.look_up(message.id)
     if found is None:
         instance = bookkeeping.new_instance(

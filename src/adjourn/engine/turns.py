@@ -111,7 +111,7 @@ def turned(batch: Batch, instance: Instance) -> None:
         return  # it finished or began anew in this turn
     row.turned = row.length
     row.pending_events = execution.buffered
-    row.running = execution.open_activities if execution.open else 0
+    row.running = len(execution.activities)
     waiting = execution.waiting_for()
     row.waiting_for = msgspec.json.encode(waiting).decode() if waiting else "[]"
     show(batch, instance, execution)

@@ -25,6 +25,8 @@ Reader = Callable[[bytes | msgspec.Raw], Any]
 
 
 def _to_builtin(value: Any) -> Any:
+    if isinstance(value, msgspec.Raw):
+        return msgspec.json.decode(value)
     dump = getattr(value, "model_dump", None)  # pydantic, without importing it
     if dump is not None:
         return dump(mode="json")
@@ -59,7 +61,7 @@ def encode(value: Any, what: str = "The value", limit: int = PAYLOAD_LIMIT) -> m
     if b"null" in text and _holds_non_finite(msgspec.to_builtins(value, enc_hook=_to_builtin)):
         # msgspec writes NaN as null (test_codec): that would lose a value silently.
         raise SerializationError(f"{what} holds NaN or infinity, which JSON cannot. Use None.")
-    if text.count(b"[") + text.count(b"{") > DEPTH_LIMIT:
+    if len(text) > DEPTH_LIMIT and text.count(b"[") + text.count(b"{") > DEPTH_LIMIT:
         _check_depth(text, what)
     return msgspec.Raw(text)
 
@@ -72,6 +74,24 @@ def _check_depth(text: bytes, what: str) -> None:
         deep = True
     if deep:
         raise SerializationError(f"{what} is nested deeper than {DEPTH_LIMIT} levels.")
+
+
+def check_scalar(what: str, value: object, limit: int = 1_000) -> None:
+    """What SQLite can hold in a column and find again. Raises: SerializationError."""
+    match value:
+        case None | bool():
+            return
+        case int() if -(2**63) <= value < 2**63:
+            return
+        case float() if math.isfinite(value):
+            return
+        case str():
+            check_text(what, value, limit)
+        case _:
+            raise SerializationError(
+                f"{what} cannot be {value!r:.80}: use str, bool, None, a finite float or a "
+                "64-bit int."
+            )
 
 
 def check_text(what: str, value: str, limit: int = 4_000) -> str:
@@ -102,6 +122,8 @@ def decoder(kind: Any) -> Reader:
 
     Raises: SerializationError when the type itself cannot be read from JSON.
     """
+    if kind is object:
+        kind = Any
     try:
         return msgspec.json.Decoder(kind, dec_hook=_from_builtin).decode
     except TypeError as error:

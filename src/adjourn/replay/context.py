@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
 import random
 from collections.abc import Iterable, MutableMapping
 from datetime import datetime, timedelta
@@ -14,14 +13,12 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 from adjourn.authoring.context import Attribute, Context
 from adjourn.authoring.functions import Activity, Orchestrator
 from adjourn.authoring.task import Task
-from adjourn.errors import AdjournError, DeterminismError, SerializationError
+from adjourn.errors import AdjournError, DeterminismError
 from adjourn.model import codec, commands
 from adjourn.model.codec import Reader
 from adjourn.model.ids import check_instance_id, check_name, child_id
 from adjourn.replay.execution import ContinuesAsNew, Execution
 from adjourn.replay.tasks import AllTask, AnyTask
-
-ATTRIBUTE_LIMIT = 1_000  # characters in an attribute's value
 
 _log = logging.getLogger("adjourn.orchestrator")
 
@@ -172,27 +169,9 @@ class ReplayContext(Context):
         self._execution.require_turn()
         for name, value in attributes.items():
             check_name("an attribute name", name)
-            _check_attribute(name, value)
+            codec.check_scalar(f"Attribute {name!r}", value)
         self._execution.attributes.update(attributes)
         self._execution.attributes_changed = True
-
-
-def _check_attribute(name: str, value: object) -> None:
-    """What SQLite can hold and find again. Raises: SerializationError."""
-    match value:
-        case None | bool():
-            return
-        case int() if -(2**63) <= value < 2**63:
-            return
-        case float() if math.isfinite(value):
-            return
-        case str():
-            codec.check_text(f"Attribute {name!r}", value, ATTRIBUTE_LIMIT)
-        case _:
-            raise SerializationError(
-                f"Attribute {name!r} cannot be {value!r:.80}: use str, bool, None, a finite float "
-                "or a 64-bit int."
-            )
 
 
 _readers: dict[Any, Reader] = {}

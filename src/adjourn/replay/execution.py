@@ -90,8 +90,10 @@ class Execution:
         "_on_fire",
         "_runaway",
         "_waits",
+        "activities",
         "attributes",
         "attributes_changed",
+        "children",
         "custom_status",
         "finished",
         "input",
@@ -99,7 +101,6 @@ class Execution:
         "next_input",
         "now",
         "number",
-        "open",
         "orchestrator",
         "registry",
         "replaying",
@@ -132,8 +133,10 @@ class Execution:
         self.custom_status: msgspec.Raw | None = None
         self.attributes: dict[str, Attribute] = {}
         self.attributes_changed = False
-        self.open: dict[int, ActivityTask] = {}
-        """Activities and children without a result, by sequence."""
+        self.activities: dict[int, ActivityTask] = {}
+        """Those without a result, by sequence."""
+        self.children: dict[int, ChildTask] = {}
+        """Those without a result, by sequence."""
         self.timers: dict[int, datetime] = {}
         """Running timers: sequence to fire time."""
         self.unanswered: set[str] = set()
@@ -204,11 +207,6 @@ class Execution:
             return len(self._deferred)
         return sum(map(len, self._buffer.values())) + len(self._deferred)
 
-    @property
-    def open_activities(self) -> int:
-        children = sum(isinstance(task, ChildTask) for task in self.open.values())
-        return len(self.open) - children
-
     def unconsumed(self) -> list[Message]:
         """Messages that the code was never told of, in order of arrival."""
         kept = [entry for queue in self._buffer.values() for entry in queue]
@@ -249,7 +247,9 @@ class Execution:
         (benchmarks/approval.py)."""
         self._commands = []
         self._loop.let_go()
-        for table in (self.open, self._on_fire, self._waits, self._buffer, self._delivered):
+        self.activities.clear()
+        self.children.clear()
+        for table in (self._on_fire, self._waits, self._buffer, self._delivered):
             table.clear()
 
     # Events in.
@@ -259,15 +259,15 @@ class Execution:
             case events.InstanceStarted():
                 self._start(event)
             case events.ActivityCompleted(sequence=sequence, result=result):
-                self._complete(sequence, result)
+                _complete(self.activities.pop(sequence, None), result)
             case events.SubOrchestrationCompleted(sequence=sequence, result=result):
-                self._complete(sequence, result)
+                _complete(self.children.pop(sequence, None), result)
             case events.ActivityFailed(sequence=sequence, failure=failure):
-                task = self.open.pop(sequence, None)
+                task = self.activities.pop(sequence, None)
                 if task is not None:
                     task.fail(ActivityFailedError(task.name, failure))
             case events.SubOrchestrationFailed(sequence=sequence, failure=failure):
-                task = self.open.pop(sequence, None)
+                task = self.children.pop(sequence, None)
                 if task is not None:
                     task.fail(SubOrchestrationFailedError(task.name, failure))
             case events.TimerFired(sequence=sequence):
@@ -306,17 +306,6 @@ class Execution:
             return
         coroutine = _drive(made) if self.orchestrator.is_generator else made
         self._main = asyncio.Task(coroutine, loop=self._loop, name=self.instance_id)  # pyright: ignore  # a duck-typed loop is enough for asyncio.Task
-
-    def _complete(self, sequence: int, result: msgspec.Raw) -> None:
-        task = self.open.pop(sequence, None)
-        if task is None:
-            return
-        try:
-            value = task.decode(result)
-        except InvalidPayloadError as error:
-            task.fail(error)
-        else:
-            task.complete(value)
 
     def _receive(self, message: Message) -> None:
         self._arrivals += 1
@@ -434,13 +423,13 @@ class Execution:
     def open_activity(self, name: str, input: msgspec.Raw, decode: Reader) -> ActivityTask:
         sequence = self.next_sequence()
         task = ActivityTask(self._loop, self, sequence, name, decode)
-        self.open[sequence] = task
+        self.activities[sequence] = task
         self.ask(commands.ScheduleActivity(sequence=sequence, name=name, input=input))
         return task
 
     def open_child(self, command: commands.StartSubOrchestration, decode: Reader) -> ChildTask:
         task = ChildTask(self._loop, self, command.sequence, command.name, decode)
-        self.open[command.sequence] = task
+        self.children[command.sequence] = task
         self.ask(command)
         return task
 
@@ -466,11 +455,11 @@ class Execution:
     # What tasks ask (replay.tasks.Asks).
 
     def cancel_activity(self, sequence: int) -> None:
-        if not self._closing and self.open.pop(sequence, None) is not None:
+        if not self._closing and self.activities.pop(sequence, None) is not None:
             self.ask(commands.CancelActivity(sequence=sequence))
 
     def cancel_child(self, sequence: int) -> None:
-        if not self._closing and self.open.pop(sequence, None) is not None:
+        if not self._closing and self.children.pop(sequence, None) is not None:
             self.ask(commands.CancelSubOrchestration(sequence=sequence))
 
     def start_timer(self, fire_at: datetime, task: TimerTask) -> int:
@@ -522,6 +511,17 @@ class Execution:
     def _set_loop_timer(self, when: float, fire: Callable[[], None]) -> Callable[[], None]:
         sequence = self._set_timer(self.started_at + timedelta(seconds=when), fire)
         return lambda: self.cancel_timer(sequence)
+
+
+def _complete(task: ActivityTask | None, result: msgspec.Raw) -> None:
+    if task is None:
+        return  # it was cancelled
+    try:
+        value = task.decode(result)
+    except InvalidPayloadError as error:
+        task.fail(error)
+    else:
+        task.complete(value)
 
 
 def _line_that_asked() -> str:

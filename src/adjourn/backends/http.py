@@ -1,0 +1,268 @@
+"""A backend over the HTTP API of another process: `adjourn run`. The only importer of httpx."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from adjourn import errors
+from adjourn.backends.protocol import Action, EventAnswer, SettledAs
+from adjourn.engine.messages import OnConflict
+from adjourn.errors import AdjournError, RemoteError
+from adjourn.model.state import Ending, HistoryEntry, InstanceState, Page, from_microseconds
+from adjourn.model.status import Status
+from adjourn.store.protocol import Query
+
+T = TypeVar("T")
+Told = TypeVar("Told", Ending, InstanceState)
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 45.0  # more than the server lets one request wait
+WAIT_SECONDS = 25.0  # how long one request waits for a result before it is asked again
+
+
+class _Created(msgspec.Struct):
+    created: bool
+
+
+class _Said(msgspec.Struct):
+    answer: EventAnswer
+
+
+class _Result(msgspec.Struct):
+    result: msgspec.Raw
+
+
+class _Page(msgspec.Struct):
+    instances: list[msgspec.Raw]
+    next_token: str | None
+
+
+class _Problem(msgspec.Struct, rename={"message": "Message"}):
+    message: str
+    code: str
+    facts: dict[str, str | int | None] = {}
+
+
+class HttpBackend:
+    """`Backend` over `/api/v1` of the server at `address`. Raises the errors that it says."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address.rstrip("/")
+        self._http: httpx.AsyncClient | None = None
+
+    async def open(self) -> None:
+        """Connects at the first call, not here."""
+        try:
+            self._http = httpx.AsyncClient(
+                base_url=f"{self._address}/api/v1/",
+                timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, pool=None),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+                # Reading the certificates takes longer than most calls, and plain http needs none.
+                verify=self._address.startswith("https:"),
+                trust_env=False,  # a proxy that the environment names does not know our loopback
+            )
+        except httpx.InvalidURL as error:
+            raise RemoteError(f"{self._address!r} is no address of a server: {error}.") from error
+
+    async def close(self) -> None:
+        """Idempotent."""
+        if self._http is not None:
+            await self._http.aclose()
+
+    async def start(
+        self,
+        name: str,
+        input: msgspec.Raw,
+        id: str,
+        *,
+        on_conflict: OnConflict,
+        start_at: datetime | None,
+        tags: dict[str, str],
+    ) -> bool:
+        query: dict[str, Any] = {"orchestrator": name, "onConflict": on_conflict}
+        if start_at is not None:
+            query["startAt"] = start_at.isoformat()
+        if tags:
+            query["tags"] = json.dumps(tags)
+        return (await self._post(_path(id), query, input, _Created)).created
+
+    async def raise_event(
+        self, id: str, name: str, data: msgspec.Raw, event_id: str
+    ) -> EventAnswer:
+        query = {"eventId": event_id} if event_id else {}
+        return (await self._post(_path(id, "events", name), query, data, _Said)).answer
+
+    async def update(self, id: str, name: str, data: msgspec.Raw, update_id: str) -> msgspec.Raw:
+        query = {"updateId": update_id, "wait": WAIT_SECONDS}
+        while True:  # a person may take days to answer; each round is bounded by the server
+            response = await self._send("POST", _path(id, "updates", name), query, data)
+            if response.status_code == 200:
+                return self._read(response, _Result).result
+
+    async def control(self, id: str, action: Action, reason: str, *, recursive: bool) -> None:
+        form = {"reason": reason, "recursive": recursive}
+        await self._send("POST", _path(id, action), {}, msgspec.json.encode(form))
+
+    async def settle(
+        self,
+        id: str,
+        sequence: int,
+        outcome: SettledAs,
+        *,
+        by: str,
+        result: msgspec.Raw,
+        reason: str,
+    ) -> None:
+        form = {
+            "step": sequence,
+            "outcome": outcome,
+            "by": by,
+            "result": result,
+            "reason": reason,
+        }
+        await self._send("POST", _path(id, "settle"), {}, msgspec.json.encode(form))
+
+    async def result(self, id: str) -> Ending:
+        while True:  # an instance may take days; each round is bounded by the server
+            response = await self._send("GET", _path(id, "result"), {"wait": WAIT_SECONDS})
+            if response.status_code == 200:
+                return self._instance(response, Ending)
+
+    async def get(self, id: str) -> InstanceState:
+        return self._instance(await self._send("GET", _path(id), {}), InstanceState)
+
+    async def list(self, query: Query) -> Page:
+        response = await self._send("GET", "instances", _words(query))
+        page = self._read(response, _Page)
+        try:
+            states = [_with_payloads(text, InstanceState) for text in page.instances]
+        except msgspec.MsgspecError as error:
+            raise self._unexpected(response) from error
+        return Page(instances=states, next_token=page.next_token)
+
+    async def history(self, id: str, execution: int | None) -> list[HistoryEntry]:
+        query = {} if execution is None else {"execution": execution}
+        response = await self._send("GET", _path(id, "history"), query)
+        return self._read(response, list[HistoryEntry])
+
+    # Requests and answers.
+
+    async def _post(
+        self, path: str, query: Mapping[str, Any], body: msgspec.Raw, kind: type[T]
+    ) -> T:
+        return self._read(await self._send("POST", path, query, body), kind)
+
+    async def _send(
+        self, method: str, path: str, query: Mapping[str, Any], body: bytes | msgspec.Raw = b""
+    ) -> httpx.Response:
+        """A good answer. Raises: the error that the server says; RemoteError."""
+        if self._http is None or self._http.is_closed:
+            raise RemoteError("It is not open: use `async with app.open(...) as client`.")
+        headers = {"content-type": "application/json"} if method == "POST" else {}
+        try:
+            response = await self._http.request(
+                method, path, params=query, content=bytes(body), headers=headers
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise RemoteError(
+                f"Nothing answers at {self._address}. Start it with `adjourn run module:app`, "
+                "or correct the address."
+            ) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise RemoteError(
+                f"{self._address} did not answer ({type(error).__name__}): the outcome is "
+                "unknown. Is `adjourn run` still up? Repeat the call with the same id."
+            ) from error
+        if response.is_success:
+            return response
+        raise self._error_of(response)
+
+    def _read(self, response: httpx.Response, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(response.content, type=kind)
+        except msgspec.MsgspecError as error:
+            raise self._unexpected(response) from error
+
+    def _instance(self, response: httpx.Response, kind: type[Told]) -> Told:
+        try:
+            return _with_payloads(response.content, kind)
+        except msgspec.MsgspecError as error:
+            raise self._unexpected(response) from error
+
+    def _error_of(self, response: httpx.Response) -> AdjournError:
+        try:
+            problem = msgspec.json.decode(response.content, type=_Problem)
+        except msgspec.MsgspecError:
+            return self._unexpected(response)
+        kind = _kind_of(problem.code)
+        if kind is None:
+            text = f"{self._address} answered {response.status_code}: {problem.message}"
+            return RemoteError(text)
+        # Its constructor would make the text anew, from facts that may not all travel.
+        error = kind.__new__(kind, problem.message)
+        Exception.__init__(error, problem.message)
+        vars(error).update(problem.facts)
+        return error
+
+    def _unexpected(self, response: httpx.Response) -> RemoteError:
+        return RemoteError(
+            f"{self._address} answered {response.status_code} with something that `adjourn run` "
+            "does not say. Is the address right?"
+        )
+
+
+def _with_payloads(text: bytes | msgspec.Raw, kind: type[Told]) -> Told:
+    """msgspec cannot read `Raw | None`, so the payloads are put in by themselves. A null is a
+    payload where one must be, and none elsewhere."""
+    fields = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    payloads: dict[str, msgspec.Raw | None] = {
+        name: fields.pop(name) for name in ("input", "output", "custom_status") if name in fields
+    }
+    told = msgspec.json.decode(msgspec.json.encode(fields), type=kind)
+    for name, payload in payloads.items():
+        must_be = name == "input" or (name == "output" and told.status is Status.COMPLETED)
+        if payload is not None and bytes(payload) == b"null" and not must_be:
+            payloads[name] = None
+    return msgspec.structs.replace(told, **payloads)
+
+
+def _kind_of(code: str) -> type[AdjournError] | None:
+    """Our own error of this name. Never anything else, whatever the server says."""
+    kind = getattr(errors, code, None)
+    return kind if isinstance(kind, type) and issubclass(kind, AdjournError) else None
+
+
+def _path(id: str, *parts: str) -> str:
+    return "/".join(["instances", *(_quoted(part) for part in (id, *parts))])
+
+
+def _quoted(part: str) -> str:
+    # The name ".." would otherwise be a step up, taken by httpx: another route.
+    return part.replace(".", "%2E") if not part.strip(".") else quote(part, safe="")
+
+
+def _words(query: Query) -> dict[str, Any]:
+    words: dict[str, Any] = {
+        "status": list(query.statuses),
+        "name": list(query.names),
+        "prefix": query.id_prefix,
+        "waitingFor": query.waiting_for,
+        "limit": query.limit,
+        "newestFirst": query.newest_first,
+    }
+    if query.created_from is not None:
+        words["createdFrom"] = from_microseconds(query.created_from).isoformat()
+    if query.created_to is not None:
+        words["createdTo"] = from_microseconds(query.created_to).isoformat()
+    if query.where:
+        words["where"] = json.dumps(dict(query.where))
+    if query.after_key is not None:
+        words["page"] = str(query.after_key)
+    return words

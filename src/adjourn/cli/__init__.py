@@ -1,0 +1,5 @@
+"""The command line: `adjourn`."""
+
+from adjourn.cli.app import main
+
+__all__ = ["main"]

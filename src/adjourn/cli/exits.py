@@ -1,0 +1,60 @@
+"""Errors as exit codes: one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from adjourn import errors
+from adjourn.errors import AdjournError
+
+OTHER = 1
+USAGE = 2
+NOT_FOUND = 3
+CONFLICT = 4
+UNREACHABLE = 5
+INTERRUPTED = 130
+
+
+class UsageError(AdjournError):
+    """The command was given something that it cannot use."""
+
+
+class PortInUseError(AdjournError):
+    """Somebody else listens there."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(
+            f"Cannot listen on {host} port {port}: {reason}. Stop what listens there, "
+            "or choose another with --port."
+        )
+
+
+EXIT: Mapping[type[AdjournError], int] = {
+    UsageError: USAGE,
+    errors.RegistrationError: USAGE,
+    errors.SerializationError: USAGE,
+    errors.PayloadTooLargeError: USAGE,
+    errors.InvalidPayloadError: USAGE,
+    errors.InvalidIdError: USAGE,
+    errors.DeterminismError: USAGE,
+    errors.RefusedAddressError: USAGE,
+    errors.UnknownNameError: NOT_FOUND,
+    errors.InstanceNotFoundError: NOT_FOUND,
+    errors.InstanceExistsError: CONFLICT,
+    errors.InstanceFinishedError: CONFLICT,
+    errors.WrongStateError: CONFLICT,
+    errors.TooManyEventsError: CONFLICT,
+    errors.UpdateRefusedError: CONFLICT,
+    PortInUseError: UNREACHABLE,
+    errors.StorageError: UNREACHABLE,
+    errors.EngineStoppedError: UNREACHABLE,
+    errors.RemoteError: UNREACHABLE,
+}
+"""By class; a class that is not here ends as the nearest one that it derives from."""
+
+
+def exit_code_of(error: AdjournError) -> int:
+    for kind in type(error).__mro__:
+        if kind in EXIT:
+            return EXIT[kind]
+    return OTHER

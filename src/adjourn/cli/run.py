@@ -1,0 +1,147 @@
+"""`adjourn run`: engine and HTTP API in this process, until somebody stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from types import FrameType, ModuleType
+
+from adjourn.cli.exits import PortInUseError, UsageError
+from adjourn.cli.text import console, printable
+from adjourn.client.app import Adjourn
+
+PORT_LIMIT = 65_535
+ACTIVITY_THREAD = "adjourn-activity"  # how the engine's runner names its threads
+THREAD_SECONDS = 0.1  # an idle thread ends at once
+
+
+def run(target: str, database: str, host: str, port: int) -> None:
+    """Serve `target` until SIGINT or SIGTERM; then take nothing more and close the file.
+
+    Raises: UsageError, RefusedAddressError, PortInUseError, FileLockedError, StorageError.
+    """
+    server_parts()
+    from adjourn.server.guard import check_listening
+
+    check_listening(host)
+    if not 0 <= port <= PORT_LIMIT:
+        raise UsageError(f"{port} is no port: use 1 to {PORT_LIMIT:,}, or 0 for any free one.")
+    app = load_app(target)
+    with _listener(host, port) as listener:
+        asyncio.run(_serve(app, target, database, listener))
+    _leave_threads_behind()
+
+
+def _leave_threads_behind() -> None:
+    """The file is closed. Activities in threads had their grace and cannot be stopped: Python
+    would wait for them, and what they do is repeated at the next start, with the same key."""
+    left = [thread for thread in threading.enumerate() if thread.name.startswith(ACTIVITY_THREAD)]
+    for thread in left:
+        thread.join(THREAD_SECONDS)
+    running = sum(thread.is_alive() for thread in left)
+    if running:
+        line = f"{running} activities still ran; the next start runs them again, same keys."
+        print(line, file=sys.stderr, flush=True)
+        os._exit(0)
+
+
+def server_parts() -> None:
+    """Raises: UsageError when the server extra is not installed."""
+    try:
+        importlib.import_module("adjourn.server")
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"Serving needs a part that is not installed ({error.name}): "
+            "pip install 'adjourn[server]'"
+        ) from error
+
+
+async def _serve(app: Adjourn, target: str, database: str, listener: socket.socket) -> None:
+    from adjourn.server.app import create_app
+    from adjourn.server.listening import Server, address_of
+
+    client = app.open(database)
+
+    def ready() -> None:
+        line = f"Adjourn serves {target} at {address_of(listener)}, file {database}."
+        console().print(f"{printable(line)} Ctrl-C stops it.", soft_wrap=True)
+        sys.stdout.flush()
+
+    server = Server(create_app(client), ready)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        server.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    async with client:
+        await server.serve(sockets=[listener])
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    from adjourn.server.listening import listen
+
+    try:
+        return listen(host, port)
+    except OSError as error:
+        raise PortInUseError(host, port, os.strerror(error.errno or 0)) from error
+
+
+def load_app(target: str) -> Adjourn:
+    """The application that `module:name` means; modules are looked for here first.
+
+    Raises: UsageError that says what is not there.
+    """
+    module_name, _, attribute = target.partition(":")
+    if not module_name or not attribute:
+        raise UsageError(f"{target!r} is not of the form module:app, as in support.workflow:app.")
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    module = _import(module_name, here)
+    found: object = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise UsageError(f"{module_name} has no {attribute!r}. {_instead(module)}")
+        found = getattr(found, part)
+    if not isinstance(found, Adjourn):
+        kind = type(found).__name__
+        raise UsageError(f"{target} is no Adjourn(), it is a {kind}. {_instead(module)}")
+    return found
+
+
+def _import(name: str, here: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and f"{name}.".startswith(f"{error.name}."):
+            raise UsageError(
+                f"There is no module {error.name!r}, neither in {here} nor installed. "
+                "Run this where your code is."
+            ) from error
+        raise _broken(name, error) from error
+    except Exception as error:  # whatever the user's module does when it is imported
+        raise _broken(name, error) from error
+
+
+def _broken(name: str, error: Exception) -> UsageError:
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "importlib" not in frame.filename and frame.filename != __file__
+    ]
+    place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    return UsageError(f"{name} cannot be imported: {type(error).__name__}: {error}{place}")
+
+
+def _instead(module: ModuleType) -> str:
+    names = sorted(name for name, value in vars(module).items() if isinstance(value, Adjourn))
+    if not names:
+        return f"Put `app = Adjourn()` into {module.__name__}."
+    return "It has " + ", ".join(f"{module.__name__}:{name}" for name in names) + "."

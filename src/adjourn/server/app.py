@@ -1,0 +1,44 @@
+"""The application: routes over one client, behind the guard."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from adjourn.client.client import Client
+from adjourn.server.durable import BASE
+from adjourn.server.guard import Guard
+from adjourn.server.problems import install_problems
+from adjourn.server.routes import api, health, instances, orchestrators
+from adjourn.server.waits import Waits
+
+
+def create_app(client: Client) -> FastAPI:
+    """The HTTP API over `client`, which the caller opens before and closes after serving.
+
+    It asks nobody to sign in, so it answers requests to loopback names only, and none that act
+    and come from a page of another origin. It shows no API documents.
+    """
+    app = FastAPI(
+        title="Adjourn", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
+    app.state.client = client
+    app.state.waits = Waits()
+    install_problems(app)
+    for module in (orchestrators, instances, api, health):
+        app.include_router(module.router)
+    app.add_middleware(_Trimmed)
+    app.add_middleware(Guard)
+    return app
+
+
+class _Trimmed:
+    """Durable Functions trims slashes around its routes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(BASE + "/"):
+            scope["path"] = scope["path"].rstrip("/")
+        await self._app(scope, receive, send)

@@ -1,0 +1,161 @@
+"""What a request says, read strictly."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from typing import Any, TypeVar, cast
+
+import msgspec
+from fastapi import Request
+from starlette.exceptions import HTTPException
+
+from adjourn.client.client import Client
+from adjourn.errors import (
+    InvalidIdError,
+    InvalidPayloadError,
+    PayloadTooLargeError,
+    SerializationError,
+)
+from adjourn.model import codec
+from adjourn.server.waits import Waits
+
+T = TypeVar("T")
+
+BODY_SECONDS = 30.0  # a body that takes longer to arrive is given up
+INTEGER_LIMIT = 2**63 - 1  # what the store can hold
+
+
+def client_of(request: Request) -> Client:
+    """The client that this application serves."""
+    return cast("Client", request.app.state.client)
+
+
+def waits_of(request: Request) -> Waits:
+    """The waits that requests of this application share."""
+    return cast("Waits", request.app.state.waits)
+
+
+# Bodies.
+
+
+async def json_body(request: Request, *, typed: bool = False) -> msgspec.Raw:
+    """The body as canonical JSON; null when it is empty. With `typed`, it must say that it is JSON.
+
+    Raises: SerializationError, PayloadTooLargeError (found while reading, however it is sent).
+    """
+    text = await _read(request)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and typed:
+        raise SerializationError("The body must be JSON: send Content-Type: application/json.")
+    return codec.canonical(text)
+
+
+async def value_of(request: Request, *, typed: bool = False) -> Any:
+    """The body as the plain value that a client takes. Raises: as `json_body`."""
+    return json.loads(bytes(await json_body(request, typed=typed)))
+
+
+async def form_of(request: Request, kind: type[T]) -> T:
+    """The body as one of our own messages. Raises: as `json_body`; InvalidPayloadError."""
+    text = await json_body(request, typed=True)
+    return codec.decode(text, kind, "The body")
+
+
+async def _read(request: Request) -> bytes:
+    limit = codec.PAYLOAD_LIMIT
+    announced = request.headers.get("content-length", "")
+    if announced.isascii() and announced.isdigit() and int(announced) > limit:
+        raise PayloadTooLargeError("The body", int(announced), limit)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > limit:
+                    raise PayloadTooLargeError("The body, so far,", len(body), limit)
+    except TimeoutError:
+        raise HTTPException(408, "The body took too long to arrive.") from None
+    return bytes(body)
+
+
+# Queries.
+
+
+class Words:
+    """The query of a request: names in any letter case; an empty value is as good as none."""
+
+    def __init__(self, request: Request) -> None:
+        self._all: dict[str, list[str]] = {}
+        for name, value in request.query_params.multi_items():
+            if value:
+                self._all.setdefault(name.lower(), []).append(value)
+
+    def texts(self, name: str) -> list[str]:
+        return self._all.get(name.lower(), [])
+
+    def text(self, name: str) -> str | None:
+        """The last one given."""
+        given = self.texts(name)
+        return given[-1] if given else None
+
+    def flag(self, name: str, default: bool) -> bool:
+        """Raises: InvalidPayloadError."""
+        given = self.text(name)
+        if given is None:
+            return default
+        if given.lower() not in ("true", "false"):
+            raise InvalidPayloadError(f"Query {name!r}", "it is true or false")
+        return given.lower() == "true"
+
+    def number(self, name: str) -> int | None:
+        """A whole number from 0 on. Raises: InvalidPayloadError."""
+        given = self.text(name)
+        if given is None:
+            return None
+        if not (given.isascii() and given.isdigit() and len(given) <= 19):
+            raise InvalidPayloadError(f"Query {name!r}", "it is a whole number, 0 or more")
+        return min(int(given), INTEGER_LIMIT)
+
+    def seconds(self, name: str, default: float, most: float) -> float:
+        """Between 0 and `most`. Raises: InvalidPayloadError."""
+        given = self.text(name)
+        try:
+            value = default if given is None else float(given)
+        except ValueError:
+            value = float("nan")
+        if not value >= 0:
+            raise InvalidPayloadError(f"Query {name!r}", "it is a number of seconds, 0 or more")
+        return min(value, most)
+
+    def moment(self, name: str) -> datetime | None:
+        """ISO 8601; UTC where it names no zone. Raises: InvalidPayloadError."""
+        given = self.text(name)
+        if given is None:
+            return None
+        try:
+            # A plus sign that nobody encoded has become a space.
+            value = datetime.fromisoformat(given.replace(" ", "+") if "T" in given else given)
+            return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            raise InvalidPayloadError(
+                f"Query {name!r}", f"it is an ISO 8601 time: {error}"
+            ) from None
+
+    def document(self, name: str, kind: Any) -> Any:
+        """A JSON value; None when it is not given. Raises: SerializationError,
+        InvalidPayloadError."""
+        given = self.text(name)
+        if given is None:
+            return None
+        text = codec.canonical(given.encode(), f"Query {name!r}")
+        return codec.decode(text, kind, f"Query {name!r}")
+
+    def page_token(self, given: str | None) -> str | None:
+        """Raises: InvalidIdError for a token that the store cannot have given."""
+        if given and given.isascii() and given.isdigit() and len(given) < 19:
+            return given
+        if not given:
+            return None
+        raise InvalidIdError("a page token", given, "the next token of the page before")
