@@ -118,12 +118,18 @@ class Task(Generic[T]):
     def release(self) -> None:
         """Stop being live without being done: what happens to the loser of a race."""
 
+    @property
+    def value(self) -> Any:
+        """The result of a task that is done; reading it here tells nobody. For backends."""
+        return self._value
+
     def get_loop(self) -> Scheduler:
         return self._loop
 
     def add_done_callback(self, callback: Callback, *, context: Variables | None = None) -> None:
         self.revive()
         if self._state is DONE or self._state is CANCELLED:
+            self._observers += 1
             self._loop.call_soon(callback, self, context=context)
         else:
             self._callbacks.append((callback, context))
@@ -145,12 +151,17 @@ class Task(Generic[T]):
                     # asyncio reads result() on wake-up even when it then throws the cancellation
                     # in: this code has been told nothing.
                     self.told -= 1
-                    if self._observers == 1:  # and nobody else will be
-                        self._not_told()
+                    self.nobody_told()
                 raise
         return self.result()
 
     __iter__ = __await__
+
+    def nobody_told(self) -> None:
+        """Whoever would have learned of the outcome is gone: undo it, unless somebody else knows
+        of it or is about to."""
+        if self._state is DONE and not self.told and self._observers <= 1:
+            self._not_told()
 
     def complete(self, value: T) -> None:
         """Give the result. For backends."""
@@ -179,4 +190,4 @@ class Task(Generic[T]):
         """It was live and is cancelled: take back what was asked."""
 
     def _not_told(self) -> None:
-        """The awaiting code was cancelled in the very turn in which the outcome came."""
+        """Undo an outcome of which the code has learned nothing."""

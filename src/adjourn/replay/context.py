@@ -6,7 +6,7 @@ import hashlib
 import logging
 import random
 from collections.abc import Iterable, MutableMapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, cast
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -123,7 +123,7 @@ class ReplayContext(Context):
                 "machine. Use ctx.current_utc_datetime + timedelta(...), or an aware datetime."
             )
         else:
-            fire_at = due
+            fire_at = due.astimezone(UTC)
         return self._execution.open_timer(fire_at)
 
     def wait_for_external_event(self, name: str, kind: Any = Any, /) -> Any:

@@ -36,6 +36,10 @@ from adjourn.model.failure import describe
 from adjourn.replay.loop import DeterministicLoop, Runaway, in_turn
 from adjourn.replay.tasks import ActivityTask, ChildTask, TimerTask, WaitTask
 
+_undying: list[asyncio.Task[Any]] = []
+"""Coroutines that swallow every cancellation. Freeing one would throw GeneratorExit into it, and
+its endless `except BaseException` would hang the engine: better a leak that somebody can find."""
+
 Message = ExternalEventReceived | UpdateReceived
 Key = tuple[str, str]
 
@@ -240,6 +244,8 @@ class Execution:
                 self._loop.run_until_idle()
             except BaseException:  # a parked finally block may raise anything; nobody waits for it
                 break
+        if main is not None and not main.done():
+            _undying.append(main)
         self._main = None
 
     def _break_cycles(self) -> None:

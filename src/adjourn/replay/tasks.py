@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Generator, Iterable
 from datetime import datetime
 from typing import Any, Protocol
@@ -123,7 +124,7 @@ class WaitTask(Task[Any]):
         self.asks.unlisten(self)
 
     def _not_told(self) -> None:
-        if self._state is DONE and not self.told and self.delivered is not None:
+        if self.delivered is not None:
             self.asks.give_back(self)
 
 
@@ -168,13 +169,13 @@ class AnyTask(Task[Task[Any]]):
     def _abandoned(self) -> None:
         for member in self.members:
             member.remove_done_callback(self._on_done)
+            member.nobody_told()
             if not self.keep:
                 member.release()
 
     def _not_told(self) -> None:
-        winner = self._value
-        if self._state is DONE and winner is not None and winner._observers == 1:
-            winner._not_told()
+        if self._value is not None:
+            self._value.nobody_told()
 
 
 class AllTask(Task[list[Any]]):
@@ -195,10 +196,19 @@ class AllTask(Task[list[Any]]):
         self.left -= 1
         if self.left or self._state is not PENDING:
             return
-        try:
-            self.complete([member.result() for member in self.members])
-        except BaseException as error:  # CancelledError included: it is the outcome of a member
-            self.fail(error)
+        failed = next((error for error in map(outcome_error, self.members) if error), None)
+        if failed is not None:
+            self.fail(failed)
+        else:
+            self.complete([member.value for member in self.members])
+
+    def __await__(self) -> Generator[Any, None, list[Any]]:
+        results = yield from super().__await__()
+        for member in self.members:
+            member.told += 1
+        return results
+
+    __iter__ = __await__
 
     def release(self) -> None:
         for member in self.members:
@@ -212,4 +222,14 @@ class AllTask(Task[list[Any]]):
     def _abandoned(self) -> None:
         for member in self.members:
             member.remove_done_callback(self._on_done)
+            member.nobody_told()
             member.cancel()
+
+    def _not_told(self) -> None:
+        for member in self.members:
+            member.nobody_told()
+
+
+def outcome_error(task: Task[Any]) -> BaseException | None:
+    """What a finished task failed with; reading it tells nobody."""
+    return CancelledError() if task.cancelled() else task.exception()

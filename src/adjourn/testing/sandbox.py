@@ -311,7 +311,12 @@ class Sandbox:
         self._engine = Engine(
             self.app, self._store, self._queue, cache_size=self._cache_size, reached=self._reached
         )
-        self._engine.recover(self.clock.now())
+        try:
+            self._engine.recover(self.clock.now())
+        except SimulatedCrash:
+            self.crashes += 1
+            self._crash()
+            return
         self._run()
 
     def _close(self) -> None:
