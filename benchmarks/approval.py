@@ -8,6 +8,7 @@ is on disk (WAL, synchronous=FULL).
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,6 +17,7 @@ from pathlib import Path
 from _measuring import Report, bare_disk, between, folder, parser, percentile
 
 from adjourn import Adjourn, Client, Context
+from adjourn.cli.run import COLLECT_SELDOM
 
 app = Adjourn()
 WAITING_WHILE_TIMED = 1_000  # cases that wait while single approvals are timed
@@ -157,6 +159,7 @@ def main() -> None:
     options = arguments.parse_args()
     if options.peers:
         import _peers  # stops here, before anything is measured, when the peer is not installed
+    gc.set_threshold(*COLLECT_SELDOM)  # as `adjourn run` does
     with folder(options.dir) as where:
         report = Report("approval workflow, end to end", where)
         best = measure(where, options.cases, report)

@@ -196,7 +196,11 @@ class Context(ABC):
 
     @abstractmethod
     def set_attributes(self, **attributes: Attribute) -> None:
-        """Set indexed key-values by which `list(where=...)` finds this instance; None removes."""
+        """Set indexed key-values by which `list(where=...)` finds this instance; None removes.
+
+        A bool is kept as 1 or 0. Raises: SerializationError for what cannot be found again (NaN,
+        more than 64 bits, more than 1,000 characters).
+        """
 
     def task_any(self, tasks: Iterable[Task[Any]]) -> Task[Task[Any]]:
         """`when_any` under its Durable Functions name."""

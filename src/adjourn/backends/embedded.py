@@ -33,6 +33,7 @@ from adjourn.engine.messages import (
 from adjourn.engine.thread import EngineThread
 from adjourn.errors import EngineStoppedError, ForkedEngineError, InstanceNotFoundError
 from adjourn.model.state import Ending, HistoryEntry, InstanceState, Page
+from adjourn.store.forks import forks
 from adjourn.store.protocol import Query
 from adjourn.store.sqlite import SQLiteStore
 
@@ -82,7 +83,7 @@ class EmbeddedBackend:
         self._cache_size = cache_size
         self._grace_seconds = grace_seconds
         self._reached = reached
-        self._pid = os.getpid()
+        self._forks = forks()
         self._thread: EngineThread | None = None
         self._engine: Engine | None = None
         self._runner: LoopRunner | None = None
@@ -116,7 +117,7 @@ class EmbeddedBackend:
         await asyncio.get_running_loop().run_in_executor(None, thread.stop)
 
     def _ask(self, make: Callable[[Any], Message]) -> asyncio.Future[Any]:
-        if os.getpid() != self._pid:
+        if forks() != self._forks:
             raise ForkedEngineError
         if self._engine is None or self._thread is None or self._mailbox is None:
             raise EngineStoppedError("it is not open: use `async with app.open(...) as client`")

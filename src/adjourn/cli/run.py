@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import os
 import signal
@@ -19,6 +20,10 @@ from adjourn.client.app import Adjourn
 PORT_LIMIT = 65_535
 ACTIVITY_THREAD = "adjourn-activity"  # how the engine's runner names its threads
 THREAD_SECONDS = 0.1  # an idle thread ends at once
+COLLECT_SELDOM = (50_000, 20, 50)
+"""Thresholds of the garbage collector. What the engine drops is freed without it, and with Python's
+own thresholds it walks all live instances over and over: half of the time with 10,000 busy ones
+(benchmarks/approval.py). A library must not decide this for its process; a server may."""
 
 
 def run(target: str, database: str, host: str, port: int) -> None:
@@ -33,6 +38,7 @@ def run(target: str, database: str, host: str, port: int) -> None:
     if not 0 <= port <= PORT_LIMIT:
         raise UsageError(f"{port} is no port: use 1 to {PORT_LIMIT:,}, or 0 for any free one.")
     app = load_app(target)
+    gc.set_threshold(*COLLECT_SELDOM)
     with _listener(host, port) as listener:
         asyncio.run(_serve(app, target, database, listener))
     _leave_threads_behind()

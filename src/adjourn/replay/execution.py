@@ -33,7 +33,7 @@ from adjourn.model.codec import Reader
 from adjourn.model.commands import Command
 from adjourn.model.events import Arrived, ExternalEventReceived, UpdateReceived
 from adjourn.model.failure import describe
-from adjourn.replay.loop import DeterministicLoop, Runaway, in_turn
+from adjourn.replay.loop import DeterministicLoop, Runaway
 from adjourn.replay.tasks import ActivityTask, ChildTask, TimerTask, WaitTask
 
 _undying: list[asyncio.Task[Any]] = []
@@ -420,7 +420,7 @@ class Execution:
 
     def require_turn(self) -> None:
         """Raises: DeterminismError when the context is used outside its orchestrator."""
-        if not in_turn():
+        if not self._loop.running:
             raise DeterminismError(
                 "The context works only inside its orchestrator. Activities and callbacks get "
                 "values as arguments instead."

@@ -20,6 +20,9 @@ from adjourn.replay.guards import LESSONS, refuse
 
 T = TypeVar("T")
 
+# asyncio has no public way to run a loop of one's own making.
+set_running_loop: Callable[[Any], None] = asyncio_events._set_running_loop  # pyright: ignore
+
 CALLBACK_BUDGET = 200_000  # callbacks in one turn; more means a loop that never waits
 
 
@@ -96,7 +99,7 @@ class OrderedTask(asyncio.Task[T]):
 class DeterministicLoop:
     """What asyncio needs of a loop, and nothing that could differ on replay."""
 
-    __slots__ = ("__weakref__", "_ordinal", "_ready", "_seconds", "_set_timer", "_tasks")
+    __slots__ = ("__weakref__", "_ordinal", "_ready", "_seconds", "_set_timer", "_tasks", "running")
 
     def __init__(
         self,
@@ -109,6 +112,8 @@ class DeterministicLoop:
         self._set_timer = set_timer
         self._ready: deque[Handle] = deque()
         self._ordinal = 0
+        self.running = False
+        """Whether its orchestrator's code runs now."""
         self._tasks: WeakSet[asyncio.Task[Any]] | None = None
 
     def cancel_tasks(self) -> bool:
@@ -194,7 +199,7 @@ class DeterministicLoop:
         return False
 
     def is_running(self) -> bool:
-        return True
+        return self.running
 
     def is_closed(self) -> bool:
         return False
@@ -213,14 +218,15 @@ class DeterministicLoop:
         raise AttributeError(name)
 
     def run_until_idle(self) -> None:
-        """Run what is ready, and what that makes ready, until nothing is.
+        """Run what is ready, and what that makes ready, until nothing is. Not to be called where
+        another loop runs: this thread has none afterwards.
 
         Raises: Runaway when it does not end; whatever BaseException (SystemExit, say) a callback
         let through.
         """
         ready = self._ready
-        before = asyncio_events._get_running_loop()  # pyright: ignore[reportPrivateUsage]  # asyncio offers no public way to run a nested loop
-        asyncio_events._set_running_loop(self)  # pyright: ignore  # same reason
+        set_running_loop(self)
+        self.running = True
         budget = CALLBACK_BUDGET
         try:
             while ready:
@@ -235,7 +241,8 @@ class DeterministicLoop:
                 else:
                     handle.context.run(handle.callback, *handle.args)
         finally:
-            asyncio_events._set_running_loop(before)  # pyright: ignore[reportPrivateUsage]  # as above
+            self.running = False
+            set_running_loop(None)
 
 
 def _never() -> float:

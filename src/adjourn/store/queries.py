@@ -54,14 +54,17 @@ FIND = f"SELECT {INSTANCE_COLUMNS} FROM instances WHERE id = ?"
 
 LOAD = f"SELECT {INSTANCE_COLUMNS} FROM instances WHERE key = ?"
 
+# As bytes: a flipped bit may leave text that is no UTF-8, and the hash chain is what tells.
 HISTORY = """
-    SELECT number, body, hash FROM history WHERE instance = ? AND execution = ? ORDER BY number
+    SELECT number, CAST(body AS BLOB), hash FROM history
+    WHERE instance = ? AND execution = ? ORDER BY number
 """
 
-ROW = "SELECT body FROM history WHERE instance = ? AND execution = ? AND number = ?"
+ROW = "SELECT CAST(body AS BLOB) FROM history WHERE instance = ? AND execution = ? AND number = ?"
 
 LAST_ROW = """
-    SELECT body FROM history WHERE instance = ? AND execution = ? ORDER BY number DESC LIMIT 1
+    SELECT CAST(body AS BLOB) FROM history
+    WHERE instance = ? AND execution = ? ORDER BY number DESC LIMIT 1
 """
 
 RECEIPT = "SELECT answer FROM receipts WHERE instance = ? AND kind = ? AND event_id = ?"

@@ -22,6 +22,7 @@ from adjourn.errors import (
 )
 from adjourn.model.status import Status
 from adjourn.store import queries as sql
+from adjourn.store.forks import forks
 from adjourn.store.lock import OwnerLock
 from adjourn.store.protocol import Attribute, Changes, InstanceRow, Query, Timer
 
@@ -69,7 +70,7 @@ def _our_errors(path: str) -> Generator[None, None, None]:
             f"it cannot be opened for writing ({error})",
             "Check that its folder exists and is writable, for the file beside it too.",
         ) from error
-    except apsw.Error as error:
+    except (apsw.Error, UnicodeDecodeError) as error:
         raise StorageError(
             f"{path}: {type(error).__name__}: {error}. What was not acknowledged may or may not "
             "be there: open the file again and repeat the call with the same id."
@@ -95,7 +96,7 @@ class SQLiteStore:
         """
         self.path = os.fspath(path)
         self.memory = self.path == ":memory:"
-        self._pid = os.getpid()
+        self._forks = forks()
         self._thread: int | None = None
         self._wal_pages = 0
         self.epoch = 0
@@ -139,6 +140,7 @@ class SQLiteStore:
             "fullfsync = 1",  # macOS: fsync alone does not reach the disk there
             "checkpoint_fullfsync = 1",
             "wal_autocheckpoint = 0",
+            "foreign_keys = 1",
             "trusted_schema = 0",
             "cell_size_check = 1",
             "mmap_size = 0",
@@ -197,7 +199,7 @@ class SQLiteStore:
             self._db.execute(
                 "UPDATE engine SET epoch = ?, pid = ?, clean = 0, "
                 "opened_at = strftime('%Y-%m-%dT%H:%M:%SZ', 'now')",
-                (self.epoch, self._pid),
+                (self.epoch, os.getpid()),
             )
         if not self.was_clean:
             problem = self._value("PRAGMA quick_check(1)")
@@ -223,7 +225,7 @@ class SQLiteStore:
 
         Raises: ForkedEngineError, StorageError.
         """
-        if os.getpid() != self._pid:
+        if forks() != self._forks:
             raise ForkedEngineError
         thread = threading.get_ident()
         if self._thread is None:
@@ -305,14 +307,14 @@ class SQLiteStore:
 
     def history(self, key: int, execution: int) -> list[tuple[int, bytes, bytes]]:
         rows = self._rows(sql.HISTORY, (key, execution))
-        return [(number, body.encode(), link) for number, body, link in rows]
+        return rows  # pyright: ignore  # number, body and hash, in order
 
     def row(self, key: int, execution: int, number: int) -> bytes | None:
         if number < 0:
             rows = self._rows(sql.LAST_ROW, (key, execution))
         else:
             rows = self._rows(sql.ROW, (key, execution, number))
-        return rows[0][0].encode() if rows else None
+        return rows[0][0] if rows else None
 
     def receipt(self, key: int, kind: str, event_id: str) -> tuple[str | None] | None:
         rows = self._rows(sql.RECEIPT, (key, kind, event_id))
@@ -366,7 +368,7 @@ class SQLiteStore:
     def close(self) -> None:
         """Write down that this was a clean stop, and let the file go. Idempotent."""
         try:
-            if os.getpid() == self._pid:
+            if forks() == self._forks:
                 with _our_errors(self.path):
                     self._db.execute("UPDATE engine SET clean = 1 WHERE epoch = ?", (self.epoch,))
         except StorageError as error:
@@ -375,7 +377,8 @@ class SQLiteStore:
             self._release()
 
     def abandon(self) -> None:
-        """Let the file go as a crash would: without a word in it."""
+        """Let the file go as a crash would: without a word in it, the log left for the next."""
+        self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self._release()
 
 
