@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from adjourn import Adjourn, Context
+from adjourn import Adjourn, Context, RetryPolicy
 from adjourn.testing import Sandbox
 
 effects: list[str] = []
@@ -128,3 +128,61 @@ def test_a_quarantined_instance_can_be_terminated(tmp_path: Path):
 
         state: Any = box.get("order")
         assert (state.status, state.problem) == ("Terminated", None)
+
+
+def test_functions_of_another_app_fail_the_instance_and_not_the_engine():
+    app, other = first_version(), Adjourn()
+
+    @other.activity
+    def foreign() -> None: ...
+
+    @other.orchestrator
+    async def foreign_child(ctx: Context) -> None: ...
+
+    @app.orchestrator
+    async def borrows(ctx: Context, what: str) -> None:
+        if what == "activity":
+            await ctx.call_activity(foreign)
+        await ctx.call_sub_orchestration(foreign_child)
+
+    with Sandbox(app) as box:
+        for what in ("activity", "child"):
+            box.start("borrows", what, id=what)
+            failure: Any = box.get(what).failure
+            assert failure.type.startswith("adjourn.errors.Unknown")
+
+
+def test_a_retry_whose_activity_is_gone_is_quarantined_and_goes_on_when_it_is_back(
+    tmp_path: Path,
+):
+    def version(*, whole: bool) -> Adjourn:
+        app = Adjourn()
+
+        async def pay(order: str) -> str:
+            attempts.append(order)
+            if len(attempts) == 1:
+                raise ConnectionError("not now")
+            return order
+
+        if whole:
+            tries = RetryPolicy(max_number_of_attempts=3, first_retry_interval=timedelta(hours=1))
+            app.activity(retry=tries)(pay)
+
+        @app.orchestrator
+        async def buy(ctx: Context, order: str) -> str:
+            return await ctx.call_activity("pay", order)
+
+        return app
+
+    attempts: list[str] = []
+    file = str(tmp_path / "shop.db")
+    with Sandbox(version(whole=True), file) as box:
+        box.start("buy", "A-1", id="order")
+        moment = box.clock.now()
+    with Sandbox(version(whole=False), file, start=moment) as box:
+        box.advance(hours=2)
+        assert "No activity is called 'pay'" in str(box.get("order").problem)
+        moment = box.clock.now()
+    with Sandbox(version(whole=True), file, start=moment) as box:
+        assert box.result("order") == "A-1"
+    assert attempts == ["A-1", "A-1"]

@@ -36,6 +36,7 @@ from adjourn.engine.views import ending_of
 from adjourn.errors import (
     AdjournError,
     EngineStoppedError,
+    HistoryDamagedError,
     InstanceNotFoundError,
     StorageError,
     StorageFullError,
@@ -171,6 +172,8 @@ class Engine:
                     batch.reads.append(message)
                 case _:
                     assert_never(message)
+        except HistoryDamagedError as error:  # this instance's trouble, not the file's
+            batch.answer(message.reply, error=error)
         except StorageError:
             raise
         except AdjournError as error:

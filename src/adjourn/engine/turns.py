@@ -178,13 +178,22 @@ def _retry(batch: Batch, instance: Instance, sequence: int) -> None:
     row = instance.row
     if (row.key, row.execution, sequence) in batch.memory.in_flight:
         return  # a restart took it up already
-    again = call_again(batch, instance, sequence)
+    if instance.quarantined:
+        return  # the start that frees it takes the activity up
+    try:
+        again = call_again(batch, instance, sequence)
+    except (UnknownNameError, HistoryDamagedError) as error:
+        quarantine(batch, instance, str(error))
+        return
     if again is not None:
         run_attempt(batch, again)
 
 
 def call_again(batch: Batch, instance: Instance, sequence: int) -> ActivityCall | None:
-    """The next attempt of an open activity, from history; None when it is not open."""
+    """The next attempt of an open activity, from history; None when it is not open.
+
+    Raises: UnknownActivityError, HistoryDamagedError.
+    """
     row = instance.row
     found = open_items_of(batch, instance).activities.get(sequence)
     if found is None:

@@ -13,7 +13,12 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 from adjourn.authoring.context import Attribute, Context
 from adjourn.authoring.functions import Activity, Orchestrator
 from adjourn.authoring.task import Task
-from adjourn.errors import AdjournError, DeterminismError
+from adjourn.errors import (
+    AdjournError,
+    DeterminismError,
+    UnknownActivityError,
+    UnknownOrchestratorError,
+)
 from adjourn.model import codec, commands
 from adjourn.model.codec import Reader
 from adjourn.model.ids import check_instance_id, check_name, child_id
@@ -84,15 +89,22 @@ class ReplayContext(Context):
         return self._execution.open_activity(found.name, input, found.decode_result)
 
     def _find_activity(self, activity: Any) -> Activity[..., Any]:
-        if isinstance(activity, Activity):
-            return cast("Activity[..., Any]", activity)
-        return self._execution.registry.find_activity(_name_of(activity, "call_activity"))
+        registry = self._execution.registry
+        if not isinstance(activity, Activity):
+            return registry.find_activity(_name_of(activity, "call_activity"))
+        given = cast("Activity[..., Any]", activity)
+        if registry.activities.get(given.name) is not given:
+            raise UnknownActivityError(given.name, registry.activities)
+        return given
 
     def _find_orchestrator(self, orchestrator: Any) -> Orchestrator[Any, Any]:
-        if isinstance(orchestrator, Orchestrator):
-            return cast("Orchestrator[Any, Any]", orchestrator)
-        name = _name_of(orchestrator, "call_sub_orchestration")
-        return self._execution.registry.find_orchestrator(name)
+        registry = self._execution.registry
+        if not isinstance(orchestrator, Orchestrator):
+            return registry.find_orchestrator(_name_of(orchestrator, "call_sub_orchestration"))
+        given = cast("Orchestrator[Any, Any]", orchestrator)
+        if registry.orchestrators.get(given.name) is not given:
+            raise UnknownOrchestratorError(given.name, registry.orchestrators)
+        return given
 
     def call_sub_orchestration(
         self, orchestrator: Any, input: Any = None, /, *, id: str | None = None
