@@ -96,7 +96,7 @@ class Engine:
         answered has an unknown outcome, and the file must be opened again.
         """
         if self.stopped is not None:
-            raise EngineStoppedError(str(self.stopped))
+            raise self.stopped
         batch = Batch(self.memory, now)
         messages = self._take(batch)
         self.reached("taken")

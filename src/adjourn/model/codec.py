@@ -58,11 +58,11 @@ def encode(value: Any, what: str = "The value", limit: int = PAYLOAD_LIMIT) -> m
         ) from error
     if len(text) > limit:
         raise PayloadTooLargeError(what, len(text), limit)
+    if len(text) > DEPTH_LIMIT and text.count(b"[") + text.count(b"{") > DEPTH_LIMIT:
+        _check_depth(text, what)
     if b"null" in text and _holds_non_finite(msgspec.to_builtins(value, enc_hook=_to_builtin)):
         # msgspec writes NaN as null (test_codec): that would lose a value silently.
         raise SerializationError(f"{what} holds NaN or infinity, which JSON cannot. Use None.")
-    if len(text) > DEPTH_LIMIT and text.count(b"[") + text.count(b"{") > DEPTH_LIMIT:
-        _check_depth(text, what)
     return msgspec.Raw(text)
 
 
@@ -111,7 +111,7 @@ def _holds_non_finite(value: Any) -> bool:
             return not math.isfinite(value)
         case dict():
             return any(map(_holds_non_finite, cast("dict[str, Any]", value).values()))
-        case list():
+        case list() | tuple():
             return any(map(_holds_non_finite, cast("list[Any]", value)))
         case _:
             return False
@@ -143,8 +143,10 @@ def read(
     """`decode_text(text)` with its errors as ours. Raises: InvalidPayloadError."""
     try:
         return decode_text(text)
-    except (msgspec.MsgspecError, ValueError, NotImplementedError, RecursionError) as error:
+    except msgspec.MsgspecError as error:
         raise InvalidPayloadError(what, str(error)) from error
+    except Exception as error:  # whatever a user's own type raises while it is read
+        raise InvalidPayloadError(what, f"{type(error).__name__}: {error}") from error
 
 
 def canonical(text: bytes, what: str = "The body") -> msgspec.Raw:

@@ -49,7 +49,7 @@ def describe(error: BaseException, depth: int = 0) -> FailureDetails:
     """The record of an exception and of what caused it. Never raises."""
     inner: FailureDetails | None = None
     if isinstance(error, TaskFailedError) and isinstance(error.failure, FailureDetails):
-        inner = error.failure
+        inner = _shortened(error.failure, CHAIN_LIMIT)
     elif depth < CHAIN_LIMIT:
         cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         inner = None if cause is None else describe(cause, depth + 1)
@@ -60,6 +60,14 @@ def describe(error: BaseException, depth: int = 0) -> FailureDetails:
         inner=inner,
         non_retriable=isinstance(error, NonRetryableError),
     )
+
+
+def _shortened(failure: FailureDetails, links: int) -> FailureDetails:
+    """At most so many links: each generation of children adds one."""
+    if failure.inner is None:
+        return failure
+    inner = _shortened(failure.inner, links - 1) if links > 1 else None
+    return msgspec.structs.replace(failure, inner=inner)
 
 
 def _text_of(error: BaseException) -> str:

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from adjourn.errors import RegistrationError
 from adjourn.model.failure import FailureDetails, type_name
 
+LONGEST_PAUSE = timedelta(days=3650)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
@@ -36,15 +38,20 @@ class RetryPolicy:
         zero = timedelta()
         if self.max_number_of_attempts < 1:
             raise RegistrationError("RetryPolicy(max_number_of_attempts=...) must be at least 1.")
-        if self.first_retry_interval < zero or (self.max_retry_interval or zero) < zero:
-            raise RegistrationError("RetryPolicy intervals must not be negative.")
+        spans = (self.first_retry_interval, self.max_retry_interval or zero)
+        if any(not zero <= span <= LONGEST_PAUSE for span in spans):
+            raise RegistrationError("RetryPolicy intervals must be 0 to 3650 days.")
+        if (self.retry_timeout or zero) < zero:
+            raise RegistrationError("RetryPolicy(retry_timeout=...) must not be negative.")
         if not 1.0 <= self.backoff_coefficient <= 1_000.0:
             raise RegistrationError("RetryPolicy(backoff_coefficient=...) must be 1 to 1000.")
 
     def delay_after(self, attempts: int) -> timedelta:
         """The pause before the next attempt when `attempts` have been made."""
-        ceiling = self.max_retry_interval or timedelta(days=3650)
+        ceiling = LONGEST_PAUSE if self.max_retry_interval is None else self.max_retry_interval
         first = self.first_retry_interval.total_seconds()
+        if not first:
+            return timedelta()
         try:
             seconds = first * self.backoff_coefficient ** (attempts - 1)
         except OverflowError:
@@ -59,7 +66,7 @@ class RetryPolicy:
             return None
         if any(failure.is_caused_by(_name_of(kind)) for kind in self.non_retryable):
             return None
-        if self.retry_timeout is not None and now >= first_at + self.retry_timeout:
+        if self.retry_timeout is not None and now - first_at >= self.retry_timeout:
             return None
         if self.retry_if is not None and not _says_yes(self.retry_if, failure):
             return None

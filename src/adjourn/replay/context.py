@@ -166,6 +166,7 @@ class ReplayContext(Context):
         text = orchestrator.encode_input(input)
         orchestrator.check_input(text)
         self._execution.next_input = text
+        self._execution.loop.stopped = True  # other coroutines must not consume what goes along
         raise ContinuesAsNew
 
     def get_input(self) -> Any:

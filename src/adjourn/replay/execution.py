@@ -36,6 +36,15 @@ from adjourn.model.failure import describe
 from adjourn.replay.loop import DeterministicLoop, Runaway
 from adjourn.replay.tasks import ActivityTask, ChildTask, TimerTask, WaitTask
 
+_FOREIGN = (
+    "attached to a different loop",
+    "belongs to a different loop",
+    "bound to a different event loop",
+    "await wasn't used with future",
+    "got bad yield",
+)
+"""asyncio's words for an awaitable from outside."""
+
 _undying: list[asyncio.Task[Any]] = []
 """Coroutines that swallow every cancellation. Freeing one would throw GeneratorExit into it, and
 its endless `except BaseException` would hang the engine: better a leak that somebody can find."""
@@ -233,6 +242,7 @@ class Execution:
 
     def _cancel_coroutines(self) -> None:
         self._closing = True
+        self._loop.stopped = False
         main = self._main
         for _ in range(CANCEL_ROUNDS):
             tasks_left = self._loop.cancel_tasks()
@@ -328,8 +338,8 @@ class Execution:
             arrival, message = queue.popleft()
             wait = waits[0]
             try:
-                value = wait.decode(message.data)
-            except (InvalidPayloadError, msgspec.MsgspecError) as error:
+                value = codec.read(wait.decode, message.data, f"The data of {message.name!r}")
+            except InvalidPayloadError as error:
                 self._set_aside(message, str(error))
                 continue
             waits.pop(0)
@@ -370,6 +380,16 @@ class Execution:
             self._end(commands.ContinueAsNew(input=self.next_input))
         elif self._main is not None and self._main.done() and not self.finished:
             self._end(self._outcome(self._main))
+        elif not (self._waits or self.timers or self.activities or self.children):
+            raise self._can_never_go_on()
+
+    def _can_never_go_on(self) -> DeterminismError:
+        self.close()
+        return DeterminismError(
+            f"The orchestrator {self.orchestrator.name!r} waits for something that history can "
+            "never bring: a future from outside, or another coroutine that waits as well. Wait for "
+            "activities, timers, events and updates of the context."
+        )
 
     def _forget_told(self) -> None:
         for wait in [wait for wait in self._delivered if wait.told]:
@@ -544,8 +564,8 @@ def _line_that_asked() -> str:
 
 def _taught(error: BaseException) -> BaseException:
     """asyncio's own words for a foreign awaitable, with the right form beside them."""
-    if isinstance(error, RuntimeError) and (
-        "attached to a different loop" in str(error) or "got bad yield" in str(error)
+    if isinstance(error, RuntimeError | ValueError) and any(
+        words in str(error) for words in _FOREIGN
     ):
         taught = DeterminismError(
             f"The orchestrator awaited something from outside ({error}). Await only what the "

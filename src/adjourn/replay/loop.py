@@ -99,7 +99,16 @@ class OrderedTask(asyncio.Task[T]):
 class DeterministicLoop:
     """What asyncio needs of a loop, and nothing that could differ on replay."""
 
-    __slots__ = ("__weakref__", "_ordinal", "_ready", "_seconds", "_set_timer", "_tasks", "running")
+    __slots__ = (
+        "__weakref__",
+        "_ordinal",
+        "_ready",
+        "_seconds",
+        "_set_timer",
+        "_tasks",
+        "running",
+        "stopped",
+    )
 
     def __init__(
         self,
@@ -112,6 +121,8 @@ class DeterministicLoop:
         self._set_timer = set_timer
         self._ready: deque[Handle] = deque()
         self._ordinal = 0
+        self.stopped = False
+        """Whether the execution has ended: what is ready does not run any more."""
         self.running = False
         """Whether its orchestrator's code runs now."""
         self._tasks: WeakSet[asyncio.Task[Any]] | None = None
@@ -229,7 +240,7 @@ class DeterministicLoop:
         self.running = True
         budget = CALLBACK_BUDGET
         try:
-            while ready:
+            while ready and not self.stopped:
                 handle = ready.popleft()
                 if handle.cancelled_:
                     continue

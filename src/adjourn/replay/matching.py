@@ -153,5 +153,6 @@ def _event_words(event: Event) -> str:
         value = getattr(event, name, None)
         if value is not None and value != NULL:
             text = bytes(value).decode("utf-8", "replace") if name == "input" else str(value)
+            text = value.isoformat() if name == "fire_at" else text
             words += f" {name}={text[:120]}"
     return words

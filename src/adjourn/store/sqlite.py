@@ -189,7 +189,10 @@ class SQLiteStore:
             self._db.execute(f"PRAGMA user_version = {len(_migrations())}")
 
     def _backup(self, target: str) -> None:
-        self._db.execute("VACUUM INTO ?", (target,))
+        unfinished = f"{target}.unfinished"
+        Path(unfinished).unlink(missing_ok=True)  # left by an upgrade that died here
+        self._db.execute("VACUUM INTO ?", (unfinished,))
+        os.replace(unfinished, target)
 
     def _take_ownership(self) -> None:
         with self._transaction():

@@ -362,6 +362,8 @@ class Sandbox:
                 self.crashes += 1
                 self._crash()
                 return
+            if self._engine.disk_full:
+                return
             if more or not self._engine.inbox.empty():
                 continue
             if self.run_activities and self._queue.calls:
