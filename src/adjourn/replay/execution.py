@@ -8,19 +8,17 @@ asked for meanwhile. A live execution and one rebuilt from history are the same 
 from __future__ import annotations
 
 import asyncio
-import sys
 from asyncio import CancelledError
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, assert_never, cast
+from typing import Any, assert_never
 
 import msgspec
 
 from adjourn.authoring.context import Attribute, UpdateRequest
 from adjourn.authoring.functions import Orchestrator
 from adjourn.authoring.registry import Registry
-from adjourn.authoring.task import Task
 from adjourn.errors import (
     ActivityFailedError,
     AdjournError,
@@ -33,17 +31,9 @@ from adjourn.model.codec import Reader
 from adjourn.model.commands import Command
 from adjourn.model.events import Arrived, ExternalEventReceived, UpdateReceived
 from adjourn.model.failure import describe
+from adjourn.replay.code import drive, line_that_asked, taught
 from adjourn.replay.loop import DeterministicLoop, Runaway
 from adjourn.replay.tasks import ActivityTask, ChildTask, TimerTask, WaitTask
-
-_FOREIGN = (
-    "attached to a different loop",
-    "belongs to a different loop",
-    "bound to a different event loop",
-    "await wasn't used with future",
-    "got bad yield",
-)
-"""asyncio's words for an awaitable from outside."""
 
 _undying: list[asyncio.Task[Any]] = []
 """Coroutines that swallow every cancellation. Freeing one would throw GeneratorExit into it, and
@@ -55,8 +45,6 @@ Key = tuple[str, str]
 COMMAND_BUDGET = 20_000  # commands in one turn
 CANCEL_ROUNDS = 10  # how often a parked coroutine may refuse to be cancelled
 
-_OUR_FILES = (__file__.removesuffix("replay/execution.py"), asyncio.__path__[0])
-_RUN_CODE = DeterministicLoop.run_until_idle.__code__
 _BEFORE_TIME = datetime.min.replace(tzinfo=UTC)
 
 
@@ -256,7 +244,8 @@ class Execution:
                 break
         if main is not None and not main.done():
             _undying.append(main)
-        self._main = None
+        # `main` too: the traceback of its cancellation holds this frame, and so would hold it.
+        self._main = main = None
 
     def _break_cycles(self) -> None:
         """So that it is freed at once: left to the collector, evictions cost a third of all time
@@ -320,7 +309,7 @@ class Execution:
         except Exception as error:
             self._end(commands.FailInstance(failure=describe(error)))
             return
-        coroutine = _drive(made) if self.orchestrator.is_generator else made
+        coroutine = drive(made) if self.orchestrator.is_generator else made
         self._main = asyncio.Task(coroutine, loop=self._loop, name=self.instance_id)  # pyright: ignore  # a duck-typed loop is enough for asyncio.Task
 
     def _receive(self, message: Message) -> None:
@@ -414,7 +403,7 @@ class Execution:
                 )
             except AdjournError as unfit:
                 error = unfit
-        return commands.FailInstance(failure=describe(_taught(error)))
+        return commands.FailInstance(failure=describe(taught(error)))
 
     def _end(self, command: Command) -> None:
         self.finished = True
@@ -432,7 +421,7 @@ class Execution:
             raise Runaway(self._runaway)
         self._commands.append(command)
         if self.trace is not None:
-            self.trace.append(_line_that_asked())
+            self.trace.append(line_that_asked())
 
     def next_sequence(self) -> int:
         self.sequence += 1
@@ -548,56 +537,3 @@ def _complete(task: ActivityTask | None, result: msgspec.Raw) -> None:
         task.fail(error)
     else:
         task.complete(value)
-
-
-def _line_that_asked() -> str:
-    frame = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]  # the only way to name a line
-    while frame is not None and frame.f_code.co_filename.startswith(_OUR_FILES):
-        if frame.f_code is _RUN_CODE:
-            return ""  # asked by a callback of the loop, not by a line of the orchestrator
-        frame = frame.f_back
-    if frame is None:
-        return ""
-    name = frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2]
-    return f"{name}:{frame.f_lineno} in {frame.f_code.co_name}"
-
-
-def _taught(error: BaseException) -> BaseException:
-    """asyncio's own words for a foreign awaitable, with the right form beside them."""
-    if isinstance(error, RuntimeError | ValueError) and any(
-        words in str(error) for words in _FOREIGN
-    ):
-        taught = DeterminismError(
-            f"The orchestrator awaited something from outside ({error}). Await only what the "
-            "context gives and asyncio's own primitives made inside; the rest belongs into "
-            "an activity."
-        )
-        taught.__cause__ = error
-        return taught
-    return error
-
-
-async def _drive(generator: Generator[Any, Any, Any]) -> Any:
-    """Run a Durable Functions generator: `result = yield task`."""
-    step: Callable[[], Any] = lambda: next(generator)  # noqa: E731  replaced on every round
-    while True:
-        try:
-            yielded = step()
-        except StopIteration as stop:
-            return stop.value
-        step = await _step_after(generator, yielded)
-
-
-async def _step_after(generator: Generator[Any, Any, Any], yielded: Any) -> Callable[[], Any]:
-    if not isinstance(yielded, Task | asyncio.Future | Coroutine):
-        wrong = DeterminismError(
-            f"A generator orchestrator yielded {type(yielded).__name__}. Yield what the context "
-            "gives: `x = yield ctx.call_activity(...)`, `yield ctx.task_all([...])`."
-        )
-        return lambda: generator.throw(wrong)
-    try:
-        value = await cast("Awaitable[Any]", yielded)
-    except (Exception, CancelledError) as error:
-        failed = error
-        return lambda: generator.throw(failed)
-    return lambda: generator.send(value)

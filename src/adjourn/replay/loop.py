@@ -239,6 +239,7 @@ class DeterministicLoop:
         set_running_loop(self)
         self.running = True
         budget = CALLBACK_BUDGET
+        handle: Handle | None = None
         try:
             while ready and not self.stopped:
                 handle = ready.popleft()
@@ -253,6 +254,7 @@ class DeterministicLoop:
                     handle.context.run(handle.callback, *handle.args)
         finally:
             self.running = False
+            handle = None  # a traceback through this frame would keep it, and what it calls, alive
             set_running_loop(None)
 
 

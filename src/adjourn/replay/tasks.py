@@ -5,10 +5,12 @@ from __future__ import annotations
 from asyncio import CancelledError
 from collections.abc import Generator, Iterable
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from adjourn.authoring.task import DONE, PENDING, RELEASED, Scheduler, Task
 from adjourn.model.codec import Reader
+
+T = TypeVar("T")
 
 
 class Asks(Protocol):
@@ -128,34 +130,20 @@ class WaitTask(Task[Any]):
             self.asks.give_back(self)
 
 
-class AnyTask(Task[Task[Any]]):
-    """The first of several. Completes with the winner and releases the losers."""
+class GroupTask(Task[T]):
+    """Several tasks awaited as one."""
 
-    __slots__ = ("keep", "members")
+    __slots__ = ("members",)
 
-    def __init__(self, loop: Scheduler, members: Iterable[Task[Any]], keep: bool) -> None:
+    def __init__(self, loop: Scheduler, members: Iterable[Task[Any]]) -> None:
         super().__init__(loop)
         self.members = list(members)
-        self.keep = keep
         for member in self.members:
             member.add_done_callback(self._on_done)
 
-    def _on_done(self, winner: Task[Any]) -> None:
-        if self._state is not PENDING:
-            return
-        self.complete(winner)
-        for member in self.members:
-            if member is not winner:
-                member.remove_done_callback(self._on_done)
-                if not self.keep:
-                    member.release()
-
-    def __await__(self) -> Generator[Any, None, Task[Any]]:
-        winner = yield from super().__await__()
-        winner.told += 1
-        return winner
-
-    __iter__ = __await__
+    def _on_done(self, member: Task[Any]) -> None:
+        """A member is done."""
+        raise NotImplementedError
 
     def release(self) -> None:
         for member in self.members:
@@ -170,29 +158,56 @@ class AnyTask(Task[Task[Any]]):
         for member in self.members:
             member.remove_done_callback(self._on_done)
             member.nobody_told()
-            if not self.keep:
-                member.release()
+
+
+class AnyTask(GroupTask[Task[Any]]):
+    """The first of several. Completes with the winner and releases the losers."""
+
+    __slots__ = ("keep",)
+
+    def __init__(self, loop: Scheduler, members: Iterable[Task[Any]], keep: bool) -> None:
+        self.keep = keep
+        super().__init__(loop, members)
+
+    def _on_done(self, member: Task[Any]) -> None:
+        if self._state is not PENDING:
+            return
+        self.complete(member)
+        for other in self.members:
+            if other is not member:
+                other.remove_done_callback(self._on_done)
+                if not self.keep:
+                    other.release()
+
+    def __await__(self) -> Generator[Any, None, Task[Any]]:
+        winner = yield from super().__await__()
+        winner.told += 1
+        return winner
+
+    __iter__ = __await__
+
+    def _abandoned(self) -> None:
+        super()._abandoned()
+        if not self.keep:
+            self.release()
 
     def _not_told(self) -> None:
         if self._value is not None:
             self._value.nobody_told()
 
 
-class AllTask(Task[list[Any]]):
+class AllTask(GroupTask[list[Any]]):
     """All of several: waits for every one, then gives the results or raises the first failure."""
 
-    __slots__ = ("left", "members")
+    __slots__ = ("left",)
 
     def __init__(self, loop: Scheduler, members: Iterable[Task[Any]]) -> None:
-        super().__init__(loop)
-        self.members = list(members)
+        super().__init__(loop, members)
         self.left = len(self.members)
         if not self.members:
             self.complete([])
-        for member in self.members:
-            member.add_done_callback(self._on_done)
 
-    def _on_done(self, _: Task[Any]) -> None:
+    def _on_done(self, member: Task[Any]) -> None:
         self.left -= 1
         if self.left or self._state is not PENDING:
             return
@@ -200,7 +215,7 @@ class AllTask(Task[list[Any]]):
         if failed is not None:
             self.fail(failed)
         else:
-            self.complete([member.value for member in self.members])
+            self.complete([each.value for each in self.members])
 
     def __await__(self) -> Generator[Any, None, list[Any]]:
         results = yield from super().__await__()
@@ -210,19 +225,9 @@ class AllTask(Task[list[Any]]):
 
     __iter__ = __await__
 
-    def release(self) -> None:
-        for member in self.members:
-            member.release()
-
-    def revive(self) -> None:
-        if self._state is PENDING:
-            for member in self.members:
-                member.revive()
-
     def _abandoned(self) -> None:
+        super()._abandoned()
         for member in self.members:
-            member.remove_done_callback(self._on_done)
-            member.nobody_told()
             member.cancel()
 
     def _not_told(self) -> None:
