@@ -106,6 +106,15 @@ def _cause(command: Command | None, event: Event | None) -> str:
             )
         case commands.CreateTimer(), events.TimerCreated():
             return "the span of a timer changed, or a step before it."
+        case commands.StartSubOrchestration(), events.SubOrchestrationStarted():
+            return "the child's name, id or input changed under a waiting instance."
+        case commands.ContinueAsNew(), events.InstanceContinuedAsNew():
+            return "the input of the next execution changed."
+        case (commands.AcceptUpdate(), events.UpdateAccepted()) | (
+            commands.RefuseUpdate(),
+            events.UpdateRefused(),
+        ):
+            return "the answer to an update changed under a waiting instance."
         case _:
             return "the order of steps changed under a waiting instance."
 

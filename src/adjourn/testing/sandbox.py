@@ -402,7 +402,8 @@ class Sandbox:
         for _ in range(STEP_LIMIT):
             self._run()
             earliest = self._engine.earliest_timer()
-            if earliest is None or from_microseconds(earliest) > target:
+            full = self._engine.disk_full
+            if full or earliest is None or from_microseconds(earliest) > target:
                 break
             self.clock.move_to(from_microseconds(earliest))
         self.clock.move_to(target)
