@@ -265,7 +265,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="adjourn-demo-") as folder:
             return tell(console, Path(folder), kept=False)
     if keep.exists() and any(keep.iterdir()):
-        console.print(Text(f"{keep} is not empty. Name a new folder, to start a new story."))
+        line = f"{keep} is not empty. Name a new folder, to start a new story."
+        console.print(Text(line), soft_wrap=True)
         return 1
     keep.mkdir(parents=True, exist_ok=True)
     return tell(console, keep.resolve(), kept=True)

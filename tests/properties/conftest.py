@@ -1,0 +1,3 @@
+"""Loads the profile: see `profiles.py`."""
+
+import tests.properties.profiles  # noqa: F401
