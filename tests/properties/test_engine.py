@@ -403,6 +403,7 @@ def test_the_engine_on_a_real_file_does_what_the_model_does() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_engine_does_what_the_model_does_at_length() -> None:
     run_state_machine_as_test(cast("Any", EngineOnDisk), settings=steps(600))
 

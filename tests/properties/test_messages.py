@@ -58,6 +58,7 @@ def test_a_single_reader_gets_the_events_of_a_name_in_order_of_arrival(drawn: li
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @examples(3_000)
 @given(programs(only_waits=True), choices)
 def test_every_event_is_given_once_or_still_there_at_length(

@@ -89,6 +89,7 @@ def test_what_came_during_a_quarantine_causes_the_same_afterwards(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @examples(1_500)
 @given(programs(), choices)
 def test_every_prefix_goes_on_as_the_live_execution_did_at_length(
