@@ -215,15 +215,6 @@ class DeterminismError(AdjournError):
     """An orchestrator asked for something that would not be the same on replay."""
 
 
-class ReplayMismatchError(AdjournError):
-    """The code no longer fits the recorded history. `explanation` reads like a review comment."""
-
-    def __init__(self, instance_id: str, explanation: str) -> None:
-        self.instance_id = instance_id
-        self.explanation = explanation
-        super().__init__(explanation)
-
-
 class StorageError(AdjournError):
     """The file could not be read or written. What was not acknowledged may or may not be there:
     open it again and repeat the call with the same id."""

@@ -13,12 +13,14 @@ from adjourn import (
     ActivityFailedError,
     Adjourn,
     AdjournError,
+    Client,
     Context,
     InstanceFailedError,
     InstanceTerminatedError,
     UpdateRefusedError,
     current_activity,
 )
+from adjourn.backends.embedded import EmbeddedBackend
 from adjourn.errors import EngineStoppedError, FileLockedError
 
 app = Adjourn()
@@ -227,5 +229,74 @@ def test_those_who_wait_when_it_closes_are_told(tmp_path: Path):
             await client.get("v")
         with pytest.raises(AdjournError, match="closed"):
             await waiting
+
+    asyncio.run(main())
+
+
+@app.activity(concurrency=1)
+async def alone(name: str) -> str:
+    await asyncio.sleep(0)
+    return name
+
+
+@app.orchestrator
+async def asks_and_cancels(ctx: Context) -> str:
+    ctx.call_activity(alone, "never").cancel()
+    first = ctx.call_activity(alone, "first")
+    await ctx.wait_for_external_event("Go")
+    first.cancel()
+    return await ctx.call_activity(alone, "second")
+
+
+@app.activity
+def heartbeats() -> str:
+    while True:
+        current_activity().heartbeat()
+        thread_gate.wait(0.001)
+
+
+@app.orchestrator
+async def long_work(ctx: Context) -> str:
+    return await ctx.call_activity(heartbeats)
+
+
+def test_a_cancelled_attempt_leaves_its_lane(tmp_path: Path):
+    async def main() -> None:
+        async with app.open(tmp_path / "lane.db") as client:
+            runs = [await client.start(asks_and_cancels, id=f"l{n}") for n in range(10)]
+            await asyncio.gather(*(run.raise_event("Go") for run in runs))
+            assert await asyncio.gather(*(run.result() for run in runs)) == ["second"] * 10
+
+    asyncio.run(main())
+
+
+def test_an_attempt_that_the_close_told_to_stop_is_no_failure(tmp_path: Path):
+    async def main() -> None:
+        file = tmp_path / "long.db"
+        backend = EmbeddedBackend(app, file, grace_seconds=0.01)
+        async with Client(app, backend) as client:
+            await client.start(long_work, id="w")
+        async with Client(app, EmbeddedBackend(app, file, grace_seconds=0.01)) as client:
+            assert (await client.get("w")).status == "Running"
+
+    asyncio.run(main())
+
+
+def test_an_opening_that_was_cancelled_leaves_no_lock(tmp_path: Path):
+    async def main() -> None:
+        file = tmp_path / "gone.db"
+        opening = asyncio.ensure_future(app.open(file).__aenter__())
+        await asyncio.sleep(0)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        for _ in range(200):  # the orphan is closed as soon as it is open
+            try:
+                async with app.open(file) as client:
+                    assert (await client.list()).instances == []
+                    return
+            except FileLockedError:
+                await asyncio.sleep(0.01)
+        raise AssertionError("the file stayed locked")
 
     asyncio.run(main())

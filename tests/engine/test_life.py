@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from adjourn import (
     InstanceFinishedError,
     InstanceTerminatedError,
     SubOrchestrationFailedError,
+    Task,
     WrongStateError,
 )
 from adjourn.errors import InvalidIdError, InvalidPayloadError, UnknownOrchestratorError
@@ -164,7 +166,7 @@ def test_suspending_twice_and_resuming_what_runs_are_refused():
 
 def test_bad_input_is_refused_at_the_door_and_starts_nothing():
     with Sandbox(app) as box:
-        with pytest.raises(UnknownOrchestratorError, match="registered: careful_parent"):
+        with pytest.raises(UnknownOrchestratorError, match="registered: cancels"):
             box.start("no_such", None, id="i")
         with pytest.raises(InvalidPayloadError, match="str"):
             box.start("wait_for_end", 7, id="i")
@@ -217,3 +219,47 @@ def test_odd_arguments_are_refused_and_the_engine_lives_on(
             assert (await client.get("a")).status == "Running"
 
     asyncio.run(main())
+
+
+@app.orchestrator
+async def cancels_what_it_never_had(ctx: Context) -> str:
+    """The id of its child is taken; a sibling fails before that is known."""
+
+    async def fail() -> None:
+        raise ValueError("at once")
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_wait_for(ctx.call_sub_orchestration(wait_for_end, "x", id="taken")))
+            group.create_task(fail())
+    except ExceptionGroup:
+        await ctx.wait_for_external_event("End")
+    return "ended"
+
+
+async def _wait_for(task: Task[str]) -> str:
+    return await task
+
+
+def test_an_instance_that_merely_has_the_id_of_a_cancelled_child_is_not_touched():
+    with Sandbox(app) as box:
+        box.start(wait_for_end, "stranger", id="taken")
+        box.start(cancels_what_it_never_had, id="p")
+        box.terminate("p")
+
+        assert box.get("taken").status == "Running"
+
+
+def test_a_new_life_has_its_own_birth_parent_tags_and_attributes(tmp_path: Path):
+    with Sandbox(app, str(tmp_path / "x.db")) as box:
+        box.start(parent, ["a"], id="p")
+        box.raise_event("child-a", "End")
+        box.advance(days=1)
+        box.start(wait_for_end, "b", id="child-a", on_conflict="replace_finished")
+        box.crash()
+
+        state = box.get("child-a")
+        assert (state.parent_id, state.attributes) == (None, {"kind": "wait", "name": "b"})
+        assert state.created_at == box.clock.now()
+        box.raise_event("child-a", "End")
+        assert [type(e.event).__name__ for e in box.history("p")][-1] == "InstanceCompleted"

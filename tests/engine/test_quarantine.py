@@ -186,3 +186,33 @@ def test_a_retry_whose_activity_is_gone_is_quarantined_and_goes_on_when_it_is_ba
     with Sandbox(version(whole=True), file, start=moment) as box:
         assert box.result("order") == "A-1"
     assert attempts == ["A-1", "A-1"]
+
+
+def test_what_a_repaired_instance_shows_is_what_its_code_says_now(tmp_path: Path):
+    def version(*, whole: bool) -> Adjourn:
+        app = Adjourn()
+
+        @app.orchestrator(name="shows")
+        async def shows(ctx: Context) -> None:
+            if not whole:
+                ctx.create_timer(timedelta(days=1))
+            await ctx.wait_for_external_event("x")
+            ctx.set_attributes(stage="second")
+            ctx.set_custom_status("half way")
+            await ctx.wait_for_external_event("y")
+
+        return app
+
+    file = str(tmp_path / "shows.db")
+    with Sandbox(version(whole=True), file) as box:
+        box.start("shows", id="s")
+    with Sandbox(version(whole=False), file) as box:
+        box.raise_event("s", "x")
+        assert box.get("s").status == "Quarantined"
+    with Sandbox(version(whole=True), file) as box:
+        state: Any = box.get("s")
+        assert state.waiting_for == ["y"]
+        assert (state.attributes, bytes(state.custom_status)) == (
+            {"stage": "second"},
+            b'"half way"',
+        )

@@ -20,7 +20,6 @@ NEVER_ANSWERED = {
     "SubOrchestrationFailedError",
     "NonRetryableError",
     "ActivityTimeoutError",
-    "ReplayMismatchError",
     "ForkedEngineError",
     "RefusedAddressError",
     "RemoteError",

@@ -34,10 +34,10 @@ class ActivityContext:
         return f"{self.instance_id}/{self.execution}/{self.sequence}"
 
     def heartbeat(self, detail: Any = None) -> None:
-        """Say that the attempt is alive, with a detail that operators can see.
+        """Say that the attempt is alive. What was said last stays on this object, in memory only.
 
-        Kept in memory only. Raises CancelledError in an attempt that was cancelled, so that a
-        long loop which heartbeats also stops.
+        Raises CancelledError in an attempt that was cancelled, so that a long loop which
+        heartbeats also stops.
         """
         self.last_heartbeat = detail
         if self._beat is not None:

@@ -53,6 +53,9 @@ class LoopMailbox:
         except RuntimeError:
             pass  # the loop is closed, and with it everybody who waited
 
+    def wants(self, ticket: asyncio.Future[Any]) -> bool:
+        return not ticket.done()
+
 
 def _settle(outcomes: Sequence[Outcome]) -> None:
     for future, value, error in outcomes:
@@ -92,7 +95,12 @@ class EmbeddedBackend:
     async def open(self) -> None:
         """Raises: FileLockedError, FileRefusedError, StorageError."""
         loop = asyncio.get_running_loop()
-        store = await loop.run_in_executor(None, SQLiteStore, self._path)
+        opening = loop.run_in_executor(None, SQLiteStore, self._path)
+        try:
+            store = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_orphan)
+            raise
         runner = LoopRunner(loop, self._report, beat=self._clock.now)
         store.let_thread_go()
         engine = Engine(
@@ -113,8 +121,11 @@ class EmbeddedBackend:
         if thread is None or runner is None:
             return
         self._thread = None
-        await runner.close(self._grace_seconds)
-        await asyncio.get_running_loop().run_in_executor(None, thread.stop)
+        try:
+            await runner.close(self._grace_seconds)
+        finally:  # also when the caller is cancelled: the file must not stay locked
+            stopping = asyncio.get_running_loop().run_in_executor(None, thread.stop)
+            await asyncio.shield(stopping)
 
     def _ask(self, make: Callable[[Any], Message]) -> asyncio.Future[Any]:
         if forks() != self._forks:
@@ -206,6 +217,12 @@ class EmbeddedBackend:
 
     async def history(self, id: str, execution: int | None) -> list[HistoryEntry]:
         return await self._read(lambda engine: views.history_of(engine.store, id, execution))
+
+
+def _close_orphan(opening: asyncio.Future[SQLiteStore]) -> None:
+    """The caller was cancelled while the file was being opened: nobody else would let it go."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 def state_by_id(engine: Engine, id: str) -> InstanceState:

@@ -136,6 +136,8 @@ class LoopRunner:
         run = self._runs[call] = _Run(call, context_of(call, self._beat))
         if call.activity.is_async:
             run.task = self._loop.create_task(self._run_async(run), name=run.context.name)
+            # A task that is cancelled before its first step never comes to its own end.
+            run.task.add_done_callback(lambda _: self._ended(run, None))
         else:
             self._pool.submit(self._run_sync, run)
 
@@ -172,7 +174,9 @@ class LoopRunner:
             finished = ActivityFinished(call=call, failure=failure_of(error))
         if activity.timeout is None and activity.concurrency is None and self._empty is None:
             self._runs.pop(call, None)
-            self._report(finished)
+            self._report_wanted(run, finished)
+            if self._empty is not None:  # it closes since a moment ago
+                self._loop_soon(self._empty.set)
         else:
             self._loop_soon(self._ended, run, finished)
 
@@ -190,9 +194,16 @@ class LoopRunner:
         if run.call.activity.concurrency is not None:
             self._leave_lane(run.call)
         if finished is not None:
-            self._report(finished)
+            self._report_wanted(run, finished)
         if self._empty is not None and not self._runs:
             self._empty.set()
+
+    def _report_wanted(self, run: _Run, finished: ActivityFinished) -> None:
+        """A failure of an attempt that was told to stop is no outcome: when it was the close that
+        told it, the next start runs it again."""
+        stopped = run.context.cancelled and not finished.timed_out
+        if finished.failure is None or not stopped:
+            self._report(finished)
 
     def _arm(self, run: _Run) -> None:
         timeout = run.call.activity.timeout

@@ -135,10 +135,12 @@ class Batch:
         memory = self.memory
         for instance in self.touched.values():
             memory.drop(instance)
-        for call in self.taken_off:
-            memory.in_flight[(call.key, call.execution, call.sequence)] = call
         for call in self.calls:
             memory.in_flight.pop((call.key, call.execution, call.sequence), None)
+        new = {id(call) for call in self.calls}
+        for call in self.taken_off:
+            if id(call) not in new:
+                memory.in_flight[(call.key, call.execution, call.sequence)] = call
         self.replies.clear()
         self.update_answers.clear()
 

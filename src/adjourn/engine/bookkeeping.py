@@ -13,7 +13,7 @@ from adjourn.errors import (
     UpdateRefusedError,
 )
 from adjourn.model import events
-from adjourn.model.events import Arrived, Event, Parent
+from adjourn.model.events import Arrived, Parent
 from adjourn.model.status import MOVES, Status
 from adjourn.replay.execution import Execution
 from adjourn.replay.outstanding import Outstanding, outstanding
@@ -63,21 +63,9 @@ def quiet(batch: Batch, instance: Instance, event: Arrived) -> None:
         row.turned = row.length
 
 
-def open_items_of(batch: Batch, instance: Instance, closed: int | None = None) -> Outstanding:
-    """What the history leaves open; with `closed`, as before the row that closed that step."""
-    history = instance.history(batch.memory.store)
-    return outstanding(event for event in history if not _closes(event, closed))
-
-
-def _closes(event: Event, sequence: int | None) -> bool:
-    match event:
-        case (
-            events.ActivityCancelled(sequence=closed)
-            | events.SubOrchestrationCancelled(sequence=closed)
-        ):
-            return closed == sequence
-        case _:
-            return False
+def open_items_of(batch: Batch, instance: Instance) -> Outstanding:
+    """What the history leaves open. Raises: HistoryDamagedError."""
+    return outstanding(instance.history(batch.memory.store))
 
 
 def answer_update(

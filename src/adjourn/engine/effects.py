@@ -6,7 +6,7 @@ import logging
 from typing import assert_never
 
 from adjourn.engine.batch import Batch
-from adjourn.engine.bookkeeping import answer_update, new_instance, open_items_of, timer_row
+from adjourn.engine.bookkeeping import answer_update, new_instance, timer_row
 from adjourn.engine.endings import continue_as_new, finish, terminate_child
 from adjourn.engine.instance import Instance
 from adjourn.engine.messages import ActivityCall
@@ -47,10 +47,8 @@ def _effect(batch: Batch, instance: Instance, command: Command) -> None:
             batch.remove_timer(timer_row(row, to_microseconds(fire_at), sequence, "timer"))
         case commands.StartSubOrchestration():
             start_child(batch, instance, command)
-        case commands.CancelSubOrchestration(sequence=sequence):
-            child = open_items_of(batch, instance, closed=sequence).children.get(sequence)
-            if child is not None:
-                terminate_child(batch, child, "its parent no longer waits for it")
+        case commands.CancelSubOrchestration(sequence=sequence, instance_id=child):
+            terminate_child(batch, row, sequence, child, "its parent no longer waits for it")
         case commands.SetEventAside(name=name, reason=reason):
             _log.warning("%s: an event %r was set aside: %s", row.id, name, reason)
         case commands.AcceptUpdate(update_id=update_id, result=result):
@@ -93,15 +91,10 @@ def run_attempt(batch: Batch, call: ActivityCall) -> None:
 
 
 def cancel_activity(batch: Batch, instance: Instance, sequence: int) -> None:
-    row = instance.row
-    call = batch.take_off(row.key, row.execution, sequence)
+    """A running attempt is told. The timer of one that waits for its retry finds nothing to do."""
+    call = batch.take_off(instance.row.key, instance.row.execution, sequence)
     if call is not None:
         batch.cancelled.append(call)
-        return
-    for activity in open_items_of(batch, instance, closed=sequence).activities.values():
-        if activity.sequence == sequence and activity.retry_at is not None:
-            fire_at = to_microseconds(activity.retry_at)
-            batch.remove_timer(timer_row(row, fire_at, sequence, "retry"))
 
 
 def start_child(batch: Batch, instance: Instance, command: commands.StartSubOrchestration) -> None:

@@ -65,22 +65,23 @@ def finish(
 
 
 def _clear_open(batch: Batch, instance: Instance, open_items: Outstanding | None) -> None:
-    """Timers and calls go; updates without an answer learn that none will come."""
+    """Timers and calls go; updates without an answer learn that none will come.
+
+    The timer of a retry stays: when it is due it finds nothing to do, and goes. History is not
+    read here, for a turn must not fail half way.
+    """
     row, execution = instance.row, instance.execution
-    if open_items is None and (execution is None or execution.activities):
-        open_items = open_items_of(batch, instance)
     if open_items is not None:
-        timers, updates = open_items.timers, open_items.updates
-        for sequence, activity in open_items.activities.items():
-            call = batch.take_off(row.key, row.execution, sequence)
-            if call is not None:
-                batch.cancelled.append(call)
-            elif activity.retry_at is not None:
-                fire_at = to_microseconds(activity.retry_at)
-                batch.remove_timer(timer_row(row, fire_at, sequence, "retry"))
+        activities, timers = list(open_items.activities), open_items.timers
+        updates = open_items.updates
     else:
         assert execution is not None
-        timers, updates = execution.timers, execution.unanswered
+        activities, timers = list(execution.activities), execution.timers
+        updates = execution.unanswered
+    for sequence in activities:
+        call = batch.take_off(row.key, row.execution, sequence)
+        if call is not None:
+            batch.cancelled.append(call)
     for sequence, fire_at in timers.items():
         batch.remove_timer(timer_row(row, to_microseconds(fire_at), sequence, "timer"))
     if row.visible_at is not None:
@@ -126,13 +127,21 @@ def terminate(batch: Batch, instance: Instance, reason: str, *, recursive: bool)
         instance.row.turned = instance.row.length
     finish(batch, instance, Status.TERMINATED, reason=reason, open_items=open_items)
     if recursive:
-        for child in open_items.children.values():
-            terminate_child(batch, child, f"its parent was terminated: {reason}")
+        for sequence, child in open_items.children.items():
+            why = f"its parent was terminated: {reason}"
+            terminate_child(batch, instance.row, sequence, child, why)
 
 
-def terminate_child(batch: Batch, instance_id: str, reason: str) -> None:
+def terminate_child(
+    batch: Batch, parent: InstanceRow, sequence: int, instance_id: str, reason: str
+) -> None:
+    """Terminate the child of this step; an instance that merely has the id is not touched."""
     child = batch.memory.look_up(instance_id)
-    if child is not None and not child.row.status.finished:
+    if child is None or child.row.status.finished:
+        return
+    row = child.row
+    born_of = (row.parent, row.parent_execution, row.parent_sequence)
+    if born_of == (parent.key, parent.execution, sequence):
         terminate(batch, child, reason, recursive=True)
 
 

@@ -8,6 +8,7 @@ virtual clock.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
@@ -17,7 +18,6 @@ from adjourn.authoring.registry import Registry
 from adjourn.engine import guards, handlers, recovery, turns
 from adjourn.engine.batch import Batch
 from adjourn.engine.crash_points import Reached, nothing
-from adjourn.engine.instance import Instance
 from adjourn.engine.memory import Memory
 from adjourn.engine.messages import (
     ActivityFinished,
@@ -46,6 +46,7 @@ from adjourn.store.protocol import Store
 _log = logging.getLogger("adjourn.engine")
 
 BATCH_LIMIT = 2_000  # messages in one commit
+MANY_WAITERS = 16  # waiting for one result; then those who gave up are let go
 TIMER_LIMIT = 1_000  # timers fired in one commit
 CACHE_SIZE = 1_000  # live executions kept in memory
 
@@ -98,9 +99,10 @@ class Engine:
         if self.stopped is not None:
             raise self.stopped
         batch = Batch(self.memory, now)
-        messages = self._take(batch)
-        self.reached("taken")
+        messages: list[Message] = []
         try:
+            messages = self._take(batch)
+            self.reached("taken")
             self._decide(batch, messages)
             self.reached("decided")
             self._commit(batch)
@@ -121,21 +123,27 @@ class Engine:
         return bool(self.memory.runnable) or len(messages) >= BATCH_LIMIT or batch.more_timers
 
     def _take(self, batch: Batch) -> list[Message]:
+        # Timers first: should the file fail here, no message has been taken that nobody answers.
+        if self._earliest is not None and self._earliest <= batch.now_us:
+            batch.due = self.store.due_timers(batch.now_us, TIMER_LIMIT)
+            batch.more_timers = len(batch.due) >= TIMER_LIMIT
         taken: list[Message] = [*self.put_off]
         self.put_off.clear()
         if self.first is not None:
             taken.append(self.first)
             self.first = None
+        return taken + self._drain(BATCH_LIMIT - len(taken))
+
+    def _drain(self, limit: int) -> list[Message]:
+        """At most `limit` messages from the inbox. Any thread may drain it once it has stopped."""
+        taken: list[Message] = []
         try:
-            while len(taken) < BATCH_LIMIT:
+            while len(taken) < limit:
                 message = self.inbox.get_nowait()
                 if message is not None:
                     taken.append(message)
         except Empty:
             pass
-        if self._earliest is not None and self._earliest <= batch.now_us:
-            batch.due = self.store.due_timers(batch.now_us, TIMER_LIMIT)
-            batch.more_timers = len(batch.due) >= TIMER_LIMIT
         return taken
 
     def _decide(self, batch: Batch, messages: list[Message]) -> None:
@@ -216,15 +224,25 @@ class Engine:
             match message:
                 case ActivityFinished():
                     self.put_off.append(message)
-                case Read() | AwaitResult():
-                    self.inbox.put(message)  # reading needs no room
+                case Read():
+                    self._read(batch, message)  # reading needs no room
+                case AwaitResult():
+                    self._await_result(batch, message)
+                case SendUpdate():
+                    self._stop_waiting(message)
+                    batch.answer(message.reply, error=error)
                 case _:
                     batch.answer(message.reply, error=error)
         batch.deliver()
         _log.error("%s", error)
 
+    def _stop_waiting(self, message: SendUpdate) -> None:
+        for replies in self.memory.update_waiters.values():
+            if message.reply in replies:
+                replies.remove(message.reply)
+
     def _halt(self, messages: list[Message], error: Exception) -> None:
-        """The outcome is unknown: never acknowledge, never report failure, stop (finding 2)."""
+        """The outcome is unknown: never acknowledge, never report failure, stop."""
         self.unclean = True
         stopped = error if isinstance(error, AdjournError) else EngineStoppedError(repr(error))
         self.stop(stopped, [message.reply for message in messages])
@@ -240,10 +258,7 @@ class Engine:
             table.clear()
         left: list[Message] = [] if self.first is None else [self.first]
         self.first = None
-        while not self.inbox.empty():
-            message = self.inbox.get_nowait()
-            if message is not None:
-                left.append(message)
+        left += self._drain(sys.maxsize)
         for reply in (*replies, *waiting, *(message.reply for message in left)):
             batch.answer(reply, error=self.stopped)
         batch.deliver()
@@ -274,7 +289,10 @@ class Engine:
         if row.status.finished:
             self._answer_result(batch, message.reply, row.key)
         else:
-            self.memory.result_waiters.setdefault(row.key, []).append(message.reply)
+            waiting = self.memory.result_waiters.setdefault(row.key, [])
+            if len(waiting) >= MANY_WAITERS:  # some may have given up
+                waiting[:] = [reply for reply in waiting if reply[0].wants(reply[1])]
+            waiting.append(message.reply)
 
     def _answer_result(self, batch: Batch, reply: Reply, key: int) -> None:
         instance = self.memory.by_key(key)
@@ -294,13 +312,20 @@ class Engine:
     def recover(self, now: datetime) -> None:
         """Take up what was in flight when the file was last closed, however that happened.
 
-        Instances that merely wait are not read.
+        Instances that merely wait are not read. Raises: StorageFullError; call it again.
         """
         rows = self.store.unfinished_business()
         for first in range(0, len(rows), BATCH_LIMIT):
             batch = Batch(self.memory, now)
             for row in rows[first : first + BATCH_LIMIT]:
-                recovery.recover(batch, self.memory.adopt(Instance(row)))
+                # Looked up again: an instance recovered before may have changed this one.
+                instance = self.memory.by_key(row.key)
+                if instance is not None and not instance.row.status.finished:
+                    recovery.recover(batch, instance)
                 turns.run_internal(batch)
-            self._commit(batch)
+            try:
+                self._commit(batch)
+            except StorageFullError:
+                batch.forget()
+                raise
             self._publish(batch)

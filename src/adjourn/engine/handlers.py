@@ -105,6 +105,8 @@ def _replace(batch: Batch, found: Instance, message: StartInstance) -> Instance:
     row.parent = row.parent_execution = row.parent_sequence = None
     batch.receipts_cleared.append(row.key)
     batch.receipts = [receipt for receipt in batch.receipts if receipt[0] != row.key]
+    row.tags = msgspec.json.encode(message.tags).decode()
+    batch.attributes = [attribute for attribute in batch.attributes if attribute[0] != row.key]
     for name in batch.memory.store.attributes(row.key):
         batch.attributes.append((row.key, name, None))
     started = events.InstanceStarted(

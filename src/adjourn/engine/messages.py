@@ -1,5 +1,5 @@
-"""What arrives at the engine. Each message with a reply is answered exactly once, after the commit
-that holds its effect."""
+"""What arrives at the engine. Each message with a reply is answered once, after the commit that
+holds its effect."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ class Mailbox(Protocol):
 
     def deliver(self, outcomes: Sequence[Outcome]) -> None:
         """Hand over a batch. Called from the engine thread; must not block or raise."""
+        ...
+
+    def wants(self, ticket: Any) -> bool:
+        """Whether somebody still waits for this ticket's answer. Called as `deliver`."""
         ...
 
 
@@ -133,7 +137,8 @@ class Runner(Protocol):
     """Runs activities, outside the engine thread."""
 
     def start(self, calls: Sequence[ActivityCall]) -> None:
-        """Run these attempts; each ends in one ActivityFinished, unless it was cancelled."""
+        """Run these attempts; each ends in one ActivityFinished, unless it was cancelled
+        or the runner was closed."""
         ...
 
     def cancel(self, calls: Sequence[ActivityCall]) -> None:

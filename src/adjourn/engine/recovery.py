@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from adjourn.engine.batch import Batch
-from adjourn.engine.bookkeeping import open_items_of, quiet, set_status
+from adjourn.engine.bookkeeping import open_items_of, quiet, set_status, timer_row
 from adjourn.engine.effects import run_attempt
 from adjourn.engine.instance import Instance
 from adjourn.engine.turns import call_again, execution_of, quarantine, run_pending, turned
@@ -14,6 +14,7 @@ from adjourn.errors import (
     UnknownNameError,
 )
 from adjourn.model import events
+from adjourn.model.state import to_microseconds
 from adjourn.model.status import Status
 
 _log = logging.getLogger("adjourn.engine")
@@ -57,18 +58,24 @@ def _retry_quarantined(batch: Batch, instance: Instance) -> bool:
 
 
 def _recover_activities(batch: Batch, instance: Instance, skip: set[int]) -> None:
+    row = instance.row
     for activity in open_items_of(batch, instance).activities.values():
         if activity.sequence in skip or activity.in_doubt:
             continue
+        if (row.key, row.execution, activity.sequence) in batch.memory.in_flight:
+            continue  # an earlier try met a full disk after it had taken this one up
         if activity.retry_at is not None and activity.retry_at > batch.now:
             continue  # its timer is on disk
         registered = batch.memory.registry.find_activity(activity.name)
         if registered.at_most_once:
             doubt(batch, instance, activity.sequence, "the process died while it ran")
-        elif activity.recoveries >= ATTEMPTS_BEFORE_DOUBT:
+        elif activity.recoveries >= ATTEMPTS_BEFORE_DOUBT and not batch.memory.store.was_clean:
             reason = f"the process died {activity.recoveries} times while it ran"
             doubt(batch, instance, activity.sequence, reason)
         else:
+            if activity.retry_at is not None:  # overdue, or begun when the process died
+                fire_at = to_microseconds(activity.retry_at)
+                batch.remove_timer(timer_row(row, fire_at, activity.sequence, "retry"))
             again(batch, instance, activity.sequence, activity.attempt + 1)
 
 

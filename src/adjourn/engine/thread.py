@@ -8,7 +8,7 @@ from queue import Empty
 
 from adjourn.engine.clock import Clock
 from adjourn.engine.engine import Engine
-from adjourn.errors import AdjournError, EngineStoppedError
+from adjourn.errors import AdjournError, EngineStoppedError, StorageFullError
 from adjourn.model.state import to_microseconds
 from adjourn.store.sqlite import SQLiteStore
 
@@ -29,6 +29,7 @@ class EngineThread:
         self._store = store
         self._clock = clock
         self._stopping = False
+        self._stop_asked = threading.Event()
         self._thread = threading.Thread(target=self._run, name="adjourn-engine", daemon=True)
 
     def start(self) -> None:
@@ -38,6 +39,7 @@ class EngineThread:
     def stop(self) -> None:
         """Finish the step at hand, close the file. Blocks; call it from another thread."""
         self._stopping = True
+        self._stop_asked.set()
         self._engine.submit(None)
         self._thread.join()
 
@@ -47,7 +49,7 @@ class EngineThread:
 
     def _run(self) -> None:
         try:
-            self._engine.recover(self._clock.now())
+            self._recover()
             more, idle = True, False
             while not self._stopping:
                 if not more:
@@ -70,6 +72,16 @@ class EngineThread:
                 self._store.abandon()
             else:
                 self._store.close()
+
+    def _recover(self) -> None:
+        """Take up what was in flight; on a full disk, again and again until there is room."""
+        while not self._stopping:
+            try:
+                self._engine.recover(self._clock.now())
+                return
+            except StorageFullError as error:
+                _log.error("%s", error)
+                self._stop_asked.wait(DISK_FULL_PAUSE)
 
     def _sleep(self, idle: bool) -> tuple[bool, bool]:
         """Returns whether there is work, and whether idle work has been done."""

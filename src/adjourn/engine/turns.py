@@ -47,8 +47,8 @@ def execution_of(batch: Batch, instance: Instance) -> Execution | None:
         quarantine(batch, instance, str(error))
         return None
     instance.execution, instance.first = execution, None
-    instance.shown_status = execution.custom_status if row.turned else None
-    if row.turned:
+    if row.turned == row.length:  # else the rows behind may have set them anew
+        instance.shown_status = execution.custom_status
         execution.attributes_changed = False
     if row.turned < row.length:
         if row.status is Status.PENDING or row.status is Status.QUARANTINED:

@@ -57,6 +57,7 @@ class CancelSubOrchestration(_Command, frozen=True, kw_only=True):
     """Terminate a child instance."""
 
     sequence: int
+    instance_id: str
 
 
 class SetEventAside(_Command, frozen=True, kw_only=True):

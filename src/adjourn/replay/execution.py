@@ -444,6 +444,7 @@ class Execution:
 
     def open_child(self, command: commands.StartSubOrchestration, decode: Reader) -> ChildTask:
         task = ChildTask(self._loop, self, command.sequence, command.name, decode)
+        task.instance_id = command.instance_id
         self.children[command.sequence] = task
         self.ask(command)
         return task
@@ -474,8 +475,13 @@ class Execution:
             self.ask(commands.CancelActivity(sequence=sequence))
 
     def cancel_child(self, sequence: int) -> None:
-        if not self._closing and self.children.pop(sequence, None) is not None:
-            self.ask(commands.CancelSubOrchestration(sequence=sequence))
+        if self._closing:
+            return
+        child = self.children.pop(sequence, None)
+        if child is not None:
+            self.ask(
+                commands.CancelSubOrchestration(sequence=sequence, instance_id=child.instance_id)
+            )
 
     def start_timer(self, fire_at: datetime, task: TimerTask) -> int:
         return self._set_timer(fire_at, lambda: task.complete(None))

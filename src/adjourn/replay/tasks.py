@@ -51,7 +51,9 @@ class ActivityTask(Task[Any]):
 class ChildTask(ActivityTask):
     """A started sub-orchestration."""
 
-    __slots__ = ()
+    __slots__ = ("instance_id",)
+
+    instance_id: str
 
     def _abandoned(self) -> None:
         self.asks.cancel_child(self.sequence)

@@ -1,7 +1,7 @@
 """The SHA-256 chain over an execution's history rows.
 
-It is our checksum: SQLite's own check saw 71 of 2,313 one-bit changes of history, the chain all
-(reference/reliability.md, finding 5).
+It is our checksum: SQLite's own check sees few flipped bits of a payload, the chain all of them
+(tests/store/test_damage.py).
 """
 
 from __future__ import annotations

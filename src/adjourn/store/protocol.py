@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -52,7 +52,7 @@ class InstanceRow(msgspec.Struct, kw_only=True, gc=False):
     """JSON list of the names with a live wait."""
     custom_status: str | None = None
     problem: str | None = None
-    """Why it is quarantined, as JSON."""
+    """Why it is quarantined, for people."""
     start_digest: bytes = b""
     """Digest of name and input of the start, for idempotent starts."""
     tags: str = "{}"
@@ -113,6 +113,8 @@ class Store(Protocol):
     """
 
     path: str
+    was_clean: bool
+    """Whether the last owner closed it; False after a crash."""
 
     def commit(self, changes: Changes, written: Callable[[], None] = ...) -> None:
         """Write all of it or nothing, durably: when this returns, a power cut loses nothing of it.
@@ -145,10 +147,6 @@ class Store(Protocol):
         """The answer given to a sender's id (None inside: still open), or None: never seen."""
         ...
 
-    def open_receipts(self, key: int) -> list[str]:
-        """Ids of this instance's updates that have no answer yet."""
-        ...
-
     def attributes(self, key: int) -> dict[str, Attribute]: ...
 
     def due_timers(self, now: int, limit: int) -> list[Timer]:
@@ -165,8 +163,6 @@ class Store(Protocol):
     def list(self, query: Query) -> list[InstanceRow]:
         """In order of creation. Raises: nothing for conditions that match nothing."""
         ...
-
-    def ids(self, keys: Iterable[int]) -> dict[int, str]: ...
 
     def checkpoint_if_due(self, *, idle: bool) -> None:
         """Move the write-ahead log into the file when it is long, or when there is time."""

@@ -11,7 +11,8 @@ INSTANCE_COLUMNS = (
 INSERT_INSTANCE = f"INSERT INTO instances ({INSTANCE_COLUMNS}) VALUES ({', '.join('?' * 23)})"
 
 UPDATE_INSTANCE = """
-    UPDATE instances SET name = ?, version = ?, execution = ?, status = ?, length = ?, turned = ?,
+    UPDATE instances SET created_at = ?, parent = ?, parent_execution = ?, parent_sequence = ?,
+        name = ?, version = ?, execution = ?, status = ?, length = ?, turned = ?,
         head = ?, updated_at = ?, finished_at = ?, visible_at = ?, running = ?, pending_events = ?,
         waiting_for = ?, custom_status = ?, problem = ?, start_digest = ?, tags = ?
     WHERE key = ?
@@ -68,10 +69,6 @@ LAST_ROW = """
 """
 
 RECEIPT = "SELECT answer FROM receipts WHERE instance = ? AND kind = ? AND event_id = ?"
-
-OPEN_RECEIPTS = """
-    SELECT event_id FROM receipts WHERE instance = ? AND kind = 'update' AND answer IS NULL
-"""
 
 ATTRIBUTES = "SELECT name, value FROM attributes WHERE instance = ?"
 

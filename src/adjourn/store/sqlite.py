@@ -33,7 +33,7 @@ WAL_PAGES_BUSY = 4_000  # pages of 4 KiB: checkpoint even when there is work
 WAL_PAGES_LONG = 16_000  # truncate it when idle
 BUSY_TIMEOUT_MS = 10_000
 PAYLOAD_BACKSTOP = 16 * 1024 * 1024  # bytes in one value; the codec refuses far earlier
-# Write-ahead logs could lose commits before these (finding 4 of reference/reliability.md).
+# Before these, two connections that write or checkpoint at once could lose commits.
 SAFE_SQLITE = (3, 51, 3)
 BACKPORTED = ((3, 44, 6), (3, 50, 7))
 
@@ -88,7 +88,7 @@ class SQLiteStore:
         lock: bool = True,
         vfs: str | None = None,
     ) -> None:
-        """Open and own the file, in the order of reference/reliability.md, section 6.
+        """Open and own the file: lock, header, version, empty log, epoch, and only then its data.
 
         `lock=False` and `vfs` are for tests of fencing and faults.
 
@@ -146,7 +146,7 @@ class SQLiteStore:
             "mmap_size = 0",
             "journal_size_limit = 67108864",
         ):
-            db.execute(f"PRAGMA {pragma}").fetchall()  # one by one: finding 10
+            db.execute(f"PRAGMA {pragma}").fetchall()  # one by one: a script stops at its first row
         if self._value("PRAGMA synchronous") != 2:
             self._refuse("SQLite would not switch to synchronous=FULL", "Use a local disk.")
         self._empty_the_log()
@@ -170,7 +170,7 @@ class SQLiteStore:
         return 0 if empty else version
 
     def _empty_the_log(self) -> None:
-        """A completed TRUNCATE: it writes the pages that a failed fsync left (finding 3)."""
+        """A completed TRUNCATE: it writes what a failed fsync left only in memory."""
         if self.memory:
             return
         busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
@@ -224,7 +224,7 @@ class SQLiteStore:
     # Writing.
 
     def check_caller(self) -> None:
-        """apsw guards neither forks nor threads (finding 10), so we do.
+        """apsw guards neither forks nor threads, so we do (tests/store/test_opening.py).
 
         Raises: ForkedEngineError, StorageError.
         """
@@ -242,8 +242,7 @@ class SQLiteStore:
 
     @contextmanager
     def _transaction(self) -> Generator[None, None, None]:
-        # IMMEDIATE: a deferred one that reads and then writes fails as busy without waiting
-        # (finding 6).
+        # IMMEDIATE: a deferred one that reads and then writes fails as busy without waiting.
         db = self._db
         db.execute("BEGIN IMMEDIATE")
         try:
@@ -323,9 +322,6 @@ class SQLiteStore:
         rows = self._rows(sql.RECEIPT, (key, kind, event_id))
         return (rows[0][0],) if rows else None
 
-    def open_receipts(self, key: int) -> list[str]:
-        return [row[0] for row in self._rows(sql.OPEN_RECEIPTS, (key,))]
-
     def attributes(self, key: int) -> dict[str, Attribute]:
         return dict(self._rows(sql.ATTRIBUTES, (key,)))  # pyright: ignore  # rows of two columns
 
@@ -341,14 +337,6 @@ class SQLiteStore:
     def list(self, query: Query) -> list[InstanceRow]:
         text, bindings = _list_query(query)
         return [_instance(row) for row in self._rows(text, bindings)]
-
-    def ids(self, keys: Iterable[int]) -> dict[int, str]:
-        found: dict[int, str] = {}
-        for key in keys:
-            rows = self._rows("SELECT id FROM instances WHERE key = ?", (key,))
-            if rows:
-                found[key] = rows[0][0]
-        return found
 
     # Housekeeping.
 
@@ -422,6 +410,7 @@ def _insert_values(row: InstanceRow) -> tuple[Any, ...]:
 
 def _update_values(row: InstanceRow) -> tuple[Any, ...]:
     return (
+        row.created_at, row.parent, row.parent_execution, row.parent_sequence,
         row.name, row.version, row.execution, row.status.value, row.length, row.turned, row.head,
         row.updated_at, row.finished_at, row.visible_at, row.running, row.pending_events,
         row.waiting_for, row.custom_status, row.problem, row.start_digest, row.tags, row.key,

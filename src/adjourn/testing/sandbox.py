@@ -70,6 +70,9 @@ class _Answers:
         for ticket, value, error in outcomes:
             ticket.arrived, ticket.value, ticket.error = True, value, error
 
+    def wants(self, ticket: _Answer) -> bool:
+        return not ticket.arrived
+
 
 class _Queue:
     """`Runner` that keeps attempts until the sandbox runs them, in order."""

@@ -194,11 +194,6 @@ class StoreContract:
             store.commit(inserted(instance_row(3), instance_row(41)))
             assert store.next_key() == 42
 
-    def test_ids_names_the_keys_that_exist(self, tmp_path: Path) -> None:
-        with self.opened(tmp_path) as store:
-            store.commit(inserted(instance_row(1, "a"), instance_row(2, "b")))
-            assert store.ids([2, 1, 9]) == {1: "a", 2: "b"}
-
     def test_unfinished_business_is_what_a_start_must_look_at(self, tmp_path: Path) -> None:
         rows = [
             instance_row(1),
@@ -274,17 +269,6 @@ class StoreContract:
             assert store.receipt(1, "update", "x") is None
             assert store.receipt(2, "event", "x") is None
             assert store.receipt(1, "event", "X") is None
-
-    def test_open_receipts_are_the_updates_without_an_answer(self, tmp_path: Path) -> None:
-        receipts = [
-            (1, "update", "open", None),
-            (1, "update", "answered", '"yes"'),
-            (1, "event", "seen", '"accepted"'),
-            (2, "update", "of another", None),
-        ]
-        with self.opened(tmp_path) as store:
-            store.commit(inserted(instance_row(1), instance_row(2), receipts=receipts))
-            assert store.open_receipts(1) == ["open"]
 
     def test_a_new_life_clears_its_receipts_before_it_writes_its_own(self, tmp_path: Path) -> None:
         old = [(1, "event", "x", '"accepted"'), (2, "event", "x", '"accepted"')]

@@ -53,7 +53,6 @@ CREATE INDEX instances_by_status ON instances (status, key);
 -- What a start must look at; empty while everybody waits.
 CREATE INDEX instances_in_flight ON instances (key)
     WHERE running > 0 OR status IN ('Pending', 'Quarantined');
-CREATE INDEX instances_by_parent ON instances (parent) WHERE parent IS NOT NULL;
 
 -- A rowid table: rows are appended, so a batch touches the few pages at its end.
 CREATE TABLE history (
