@@ -150,7 +150,7 @@ COMMANDS: list[tuple[commands.Command, str]] = [
         commands.StartSubOrchestration(sequence=1, name="c", instance_id="i", input=encode(1)),
         "SubOrchestrationStarted",
     ),
-    (commands.CancelSubOrchestration(sequence=1), "SubOrchestrationCancelled"),
+    (commands.CancelSubOrchestration(sequence=1, instance_id="c"), "SubOrchestrationCancelled"),
     (commands.SetEventAside(name="e", event_id="i", reason="r"), "ExternalEventSetAside"),
     (commands.AcceptUpdate(update_id="u", result=encode(1)), "UpdateAccepted"),
     (commands.RefuseUpdate(update_id="u", reason="r"), "UpdateRefused"),

@@ -17,6 +17,7 @@ from adjourn.errors import (
     FencedError,
     FileRefusedError,
     ForkedEngineError,
+    HistoryDamagedError,
     StorageError,
     StorageFullError,
 )
@@ -430,6 +431,8 @@ def _instance(row: tuple[Any, ...]) -> InstanceRow:
         finished_at, visible_at, parent, parent_execution, parent_sequence, running,
         pending_events, waiting_for, custom_status, problem, start_digest, tags,
     ) = row  # fmt: skip
+    if status not in Status.__members__.values():  # a flipped bit may leave anything
+        raise HistoryDamagedError(str(id), execution, 0, f"its status reads {status!r}")
     return InstanceRow(
         key=key, id=id, name=name, version=version, execution=execution, status=Status(status),
         length=length, turned=turned, head=head, created_at=created_at, updated_at=updated_at,
