@@ -389,7 +389,7 @@ def test_an_empty_body_is_null():
     [
         (b"{", "Expecting"),
         (b"'a'", "Expecting value"),
-        (b"[1,]", "Expecting value"),
+        (b"[1,]", "Expecting value|Illegal trailing comma"),
         (b"1 2", "Extra data"),
         (b"\xff", "utf-8"),
         (b"\xef\xbb\xbf1", "BOM"),
