@@ -148,6 +148,22 @@ def live(app: Adjourn, name: str, input: Any = None, *, id: str = "order-42") ->
     return life
 
 
+def app_of(orchestrate: Any) -> Adjourn:
+    """An application of this orchestrator, called `order`, and one activity, called `work`."""
+    app = Adjourn()
+
+    @app.activity(name="work")
+    def work(n: int = 0) -> Any: ...
+
+    app.orchestrator(name="order")(orchestrate)
+    return app
+
+
+def living(orchestrate: Any, input: Any = None, *, id: str = "order-42") -> Life:
+    """This orchestrator after its first turn."""
+    return live(app_of(orchestrate), "order", input, id=id)
+
+
 class Life:
     """A live execution and the rows it has caused."""
 

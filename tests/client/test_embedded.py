@@ -7,6 +7,7 @@ import threading
 from datetime import timedelta
 from pathlib import Path
 
+import apsw
 import pytest
 
 from adjourn import (
@@ -21,7 +22,7 @@ from adjourn import (
     current_activity,
 )
 from adjourn.backends.embedded import EmbeddedBackend
-from adjourn.errors import EngineStoppedError, FileLockedError
+from adjourn.errors import EngineStoppedError, FileLockedError, HistoryDamagedError
 
 app = Adjourn()
 running: set[str] = set()
@@ -298,5 +299,27 @@ def test_an_opening_that_was_cancelled_leaves_no_lock(tmp_path: Path):
             except FileLockedError:
                 await asyncio.sleep(0.01)
         raise AssertionError("the file stayed locked")
+
+    asyncio.run(main())
+
+
+def test_waiting_for_an_instance_whose_row_is_damaged_stops_nobody_else(tmp_path: Path):
+    async def main() -> None:
+        file = tmp_path / "damaged.db"
+        async with app.open(file) as client:
+            for id in ("broken", "whole"):
+                await client.start(votes, id=id)
+        database = apsw.Connection(str(file))
+        for statement in (
+            "PRAGMA ignore_check_constraints = 1",
+            "UPDATE instances SET status = 'Runninf' WHERE id = 'broken'",
+        ):
+            database.execute(statement)
+        database.close()
+
+        async with app.open(file) as client:
+            with pytest.raises(HistoryDamagedError, match="Runninf"):
+                await client.result("broken")
+            assert (await client.get("whole")).status == "Running"
 
     asyncio.run(main())

@@ -48,7 +48,7 @@ def fresh_key_per_attempt() -> None:
     def fresh(self: ActivityContext) -> str:
         return f"{self.instance_id}/{self.execution}/{self.sequence}/{self.attempt}"
 
-    ActivityContext.idempotency_key = property(fresh)  # type: ignore[assignment]
+    ActivityContext.idempotency_key = property(fresh)
 
 
 def forget_receipts() -> None:
@@ -57,7 +57,7 @@ def forget_receipts() -> None:
     def nothing(self: SQLiteStore, *_: Any) -> None:
         return None
 
-    SQLiteStore.receipt = nothing  # type: ignore[assignment]
+    SQLiteStore.receipt = nothing
 
 
 def repeat_at_most_once() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
@@ -32,33 +32,19 @@ from adjourn.replay.execution import Execution
 from adjourn.testing import Sandbox
 from tests.histories import (
     Life,
+    app_of,
     at,
-    completed,
     encoded,
     event,
     fired,
     kinds,
-    live,
+    living,
     replay,
     resumed,
     started,
     suspended,
     update,
 )
-
-
-def living(orchestrate: Any, input: Any = None, *, id: str = "order-42") -> Life:
-    return live(app_of(orchestrate), "order", input, id=id)
-
-
-def app_of(orchestrate: Any) -> Adjourn:
-    app = Adjourn()
-
-    @app.activity(name="work")
-    def work(n: int = 0) -> Any: ...
-
-    app.orchestrator(name="order")(orchestrate)
-    return app
 
 
 def result_of(orchestrate: Any, *, id: str = "order-42", execution: int = 1) -> Any:
@@ -614,77 +600,3 @@ def test_continue_as_new_in_a_background_task_ends_the_execution_too():
     life = living(order, 1)
 
     assert life.take(event("Again")) == ["InstanceContinuedAsNew"]
-
-
-# The generator form.
-
-
-def test_a_generator_that_yields_nonsense_gets_the_lesson_at_that_line():
-    def order(context: Context) -> Generator[Any, Any, str]:
-        try:
-            yield 42
-        except DeterminismError as error:
-            return str(error)
-        return "accepted"
-
-    assert living(order).result == (
-        "A generator orchestrator yielded int. Yield what the context gives: "
-        "`x = yield ctx.call_activity(...)`, `yield ctx.task_all([...])`."
-    )
-
-
-@pytest.mark.parametrize(
-    "nonsense", [None, "text", [], 1.5, {}, object()], ids=lambda value: type(value).__name__
-)
-def test_a_generator_that_yields_nonsense_fails_with_the_lesson(nonsense: Any):
-    def order(context: Context) -> Generator[Any, Any, None]:
-        yield nonsense
-
-    failure = living(order).failure
-
-    assert failure.type == "adjourn.errors.DeterminismError"
-    assert f"yielded {type(nonsense).__name__}. " in failure.message
-    assert "in order" in failure.stack_trace
-
-
-def test_a_generator_that_yields_a_list_of_tasks_is_told_of_task_all():
-    def order(context: Context) -> Generator[Any, Any, None]:
-        yield [context.call_activity("work", n) for n in range(2)]
-
-    assert "`yield ctx.task_all([...])`" in living(order).failure.message
-
-
-def test_a_generator_gets_results_and_failures_where_it_yields():
-    def order(context: Context) -> Generator[Any, Any, list[Any]]:
-        first = yield context.call_activity("work", 1)
-        several = yield context.task_all([context.wait_for_external_event(n) for n in "AB"])
-        winner = yield context.task_any([context.wait_for_external_event("C")])
-        coroutine_too = yield asyncio.sleep(0, "slept")
-        return [first, several, winner.result(), coroutine_too]
-
-    life = living(order)
-    life.take(completed(1, "one"), event("A", "a"), event("B", "b"), event("C", "c"))
-
-    assert life.result == ["one", ["a", "b"], "c", "slept"]
-
-
-def test_a_generator_reads_its_input_from_the_context():
-    def order(context: Context) -> Generator[Any, Any, Any]:
-        return context.get_input()
-        yield
-
-    assert living(order, {"id": 7}).result == {"id": 7}
-
-
-def test_a_generator_is_closed_with_its_finally_when_it_is_let_go():
-    ended: list[str] = []
-
-    def order(context: Context) -> Generator[Any, Any, None]:
-        try:
-            yield context.wait_for_external_event("Go")
-        finally:
-            ended.append("finally")
-
-    living(order).execution.close()
-
-    assert ended == ["finally"]

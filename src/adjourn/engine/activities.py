@@ -145,15 +145,11 @@ class LoopRunner:
         call, activity = run.call, run.call.activity
         if activity.timeout is not None:
             self._arm(run)
-        finished: ActivityFinished | None = None
         try:
             arguments = activity.decode_arguments(call.input)
             with activity_context(run.context):
                 value = await activity.function(**arguments)
             finished = ActivityFinished(call=call, result=activity.encode_result(value))
-        except asyncio.CancelledError as error:
-            if not run.context.cancelled and not self._closing:
-                finished = ActivityFinished(call=call, failure=describe(error))
         except BaseException as error:  # SystemExit too: an activity must not end the process
             finished = ActivityFinished(call=call, failure=failure_of(error))
         self._ended(run, finished)
@@ -176,7 +172,7 @@ class LoopRunner:
             self._runs.pop(call, None)
             self._report_wanted(run, finished)
             if self._empty is not None:  # it closes since a moment ago
-                self._loop_soon(self._empty.set)
+                self._loop_soon(self._note_empty)
         else:
             self._loop_soon(self._ended, run, finished)
 
@@ -195,6 +191,9 @@ class LoopRunner:
             self._leave_lane(run.call)
         if finished is not None:
             self._report_wanted(run, finished)
+        self._note_empty()
+
+    def _note_empty(self) -> None:
         if self._empty is not None and not self._runs:
             self._empty.set()
 
@@ -239,7 +238,7 @@ class LoopRunner:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), grace_seconds)
         self._closing = True
-        left = [run for run in self._runs.values()]
+        left = list(self._runs.values())  # at once: pool threads take theirs off meanwhile
         for run in left:
             run.context.cancelled = True
             if run.task is not None:

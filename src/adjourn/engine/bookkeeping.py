@@ -28,6 +28,12 @@ def set_status(instance: Instance, status: Status) -> None:
         row.status = status
 
 
+def set_going(instance: Instance, execution: Execution) -> None:
+    """It was pending or quarantined, and its code goes on now."""
+    set_status(instance, Status.SUSPENDED if execution.suspended else Status.RUNNING)
+    instance.row.problem = None
+
+
 def timer_row(row: InstanceRow, fire_at: int, sequence: int, purpose: str) -> Timer:
     return fire_at, row.key, row.execution, sequence, purpose
 
@@ -107,15 +113,37 @@ def new_instance(
         tags=msgspec.json.encode(tags).decode() if tags else "{}",
     )
     instance = batch.memory.adopt(Instance(row, stored=False))
+    begin(
+        batch,
+        instance,
+        input,
+        at=begins_at,
+        parent=parent,
+        tags=tags,
+        trace_context=trace_context,
+    )
+    return instance
+
+
+def begin(
+    batch: Batch,
+    instance: Instance,
+    input: msgspec.Raw,
+    *,
+    at: datetime | None = None,
+    parent: Parent | None = None,
+    tags: dict[str, str] | None = None,
+    trace_context: str = "",
+) -> None:
+    """The first row of an execution. Its time begins at `at`, or now when that is past."""
     started = events.InstanceStarted(
-        at=max(batch.now, begins_at or batch.now),
-        name=name,
+        at=max(batch.now, at or batch.now),
+        name=instance.row.name,
         input=input,
-        version=orchestrator.version,
+        version=instance.row.version,
         parent=parent,
         tags=tags or {},
         trace_context=trace_context,
     )
     batch.append(instance, started)
     instance.first = started
-    return instance

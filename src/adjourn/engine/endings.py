@@ -7,6 +7,7 @@ import msgspec
 from adjourn.engine.batch import Batch
 from adjourn.engine.bookkeeping import (
     answer_update,
+    begin,
     keep,
     open_items_of,
     set_status,
@@ -159,11 +160,7 @@ def continue_as_new(batch: Batch, instance: Instance, input: msgspec.Raw) -> Non
     _clear_open(batch, instance, None)
     instance.begin_execution(row.execution + 1)
     set_status(instance, Status.PENDING)
-    started = events.InstanceStarted(
-        at=batch.now, name=row.name, input=input, version=row.version, parent=_parent(batch, row)
-    )
-    batch.append(instance, started)
-    instance.first = started
+    begin(batch, instance, input, parent=_parent(batch, row))
     for message in carried:
         keep(batch, instance, msgspec.structs.replace(message, carried=True))
     batch.runnable.append(row.key)

@@ -283,7 +283,7 @@ class Engine:
             return
         try:
             row = self.memory.find(message.id).row
-        except InstanceNotFoundError as error:
+        except (InstanceNotFoundError, HistoryDamagedError) as error:
             batch.answer(message.reply, error=error)
             return
         if row.status.finished:

@@ -109,16 +109,14 @@ def _replace(batch: Batch, found: Instance, message: StartInstance) -> Instance:
     batch.attributes = [attribute for attribute in batch.attributes if attribute[0] != row.key]
     for name in batch.memory.store.attributes(row.key):
         batch.attributes.append((row.key, name, None))
-    started = events.InstanceStarted(
-        at=max(batch.now, message.start_at or batch.now),
-        name=message.name,
-        input=message.input,
-        version=orchestrator.version,
+    bookkeeping.begin(
+        batch,
+        found,
+        message.input,
+        at=message.start_at,
         tags=message.tags,
         trace_context=message.trace_context,
     )
-    batch.append(found, started)
-    found.first = started
     return found
 
 

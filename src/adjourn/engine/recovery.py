@@ -5,7 +5,12 @@ from __future__ import annotations
 import logging
 
 from adjourn.engine.batch import Batch
-from adjourn.engine.bookkeeping import open_items_of, quiet, set_status, timer_row
+from adjourn.engine.bookkeeping import (
+    open_items_of,
+    quiet,
+    set_going,
+    timer_row,
+)
 from adjourn.engine.effects import run_attempt
 from adjourn.engine.instance import Instance
 from adjourn.engine.turns import call_again, execution_of, quarantine, run_pending, turned
@@ -35,9 +40,8 @@ def recover(batch: Batch, instance: Instance) -> None:
         if not _retry_quarantined(batch, instance):
             return
     if not row.status.finished and row.running:
-        in_new_calls = {call.sequence for call in batch.calls if call.key == row.key}
         try:
-            _recover_activities(batch, instance, in_new_calls)
+            _recover_activities(batch, instance)
         except (UnknownNameError, HistoryDamagedError) as error:
             quarantine(batch, instance, str(error))
 
@@ -50,20 +54,19 @@ def _retry_quarantined(batch: Batch, instance: Instance) -> bool:
     if execution is None:
         return False
     if row.status is Status.QUARANTINED:
-        set_status(instance, Status.SUSPENDED if execution.suspended else Status.RUNNING)
-        row.problem = None
+        set_going(instance, execution)
         turned(batch, instance)
     _log.warning("%s fits its code again and goes on (was: %s)", row.id, problem)
     return True
 
 
-def _recover_activities(batch: Batch, instance: Instance, skip: set[int]) -> None:
+def _recover_activities(batch: Batch, instance: Instance) -> None:
     row = instance.row
     for activity in open_items_of(batch, instance).activities.values():
-        if activity.sequence in skip or activity.in_doubt:
+        if activity.in_doubt:
             continue
         if (row.key, row.execution, activity.sequence) in batch.memory.in_flight:
-            continue  # an earlier try met a full disk after it had taken this one up
+            continue  # asked for just now, or taken up by a try that then met a full disk
         if activity.retry_at is not None and activity.retry_at > batch.now:
             continue  # its timer is on disk
         registered = batch.memory.registry.find_activity(activity.name)

@@ -8,7 +8,13 @@ import msgspec
 
 from adjourn.authoring.functions import Activity
 from adjourn.engine.batch import Batch
-from adjourn.engine.bookkeeping import keep, open_items_of, set_status, show
+from adjourn.engine.bookkeeping import (
+    keep,
+    open_items_of,
+    set_going,
+    set_status,
+    show,
+)
 from adjourn.engine.effects import record, run_attempt
 from adjourn.engine.instance import Instance
 from adjourn.engine.messages import ActivityCall
@@ -52,8 +58,7 @@ def execution_of(batch: Batch, instance: Instance) -> Execution | None:
         execution.attributes_changed = False
     if row.turned < row.length:
         if row.status is Status.PENDING or row.status is Status.QUARANTINED:
-            set_status(instance, Status.SUSPENDED if execution.suspended else Status.RUNNING)
-            row.problem = None
+            set_going(instance, execution)
         record(batch, instance, asked)
         turned(batch, instance)
     return instance.execution
