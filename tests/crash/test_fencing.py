@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from adjourn.errors import FileLockedError
+from adjourn.errors import FileLockedError, FileRefusedError, StorageError
 from adjourn.store.sqlite import SQLiteStore
 from tests.crash.process import Worker
 
 pytestmark = pytest.mark.slow
 
 ANSWER_LINES = 100
+FREEZES = 10
 
 
 class Owner:
@@ -47,6 +48,17 @@ class Owner:
 
     def ask(self, do: str, *with_: str) -> dict[str, Any]:
         return self.answer_to(self.send(do, *with_))
+
+    def overtake(self) -> SQLiteStore:
+        """Freeze it and open its file. Frozen inside a transaction it would hold the file."""
+        for _ in range(FREEZES):
+            self.ask("statuses")
+            self.signal(signal.SIGSTOP)
+            try:
+                return SQLiteStore(self.file, lock=False)
+            except (FileRefusedError, StorageError):
+                self.signal(signal.SIGCONT)
+        raise AssertionError("never frozen between two transactions")
 
     def signal(self, number: int) -> None:
         os.kill(self.worker.pid, number)
@@ -86,9 +98,7 @@ def test_a_killed_owner_is_followed_by_the_next_at_once(owner: Owner, tmp_path: 
 
 def test_a_thawed_owner_is_fenced_and_acknowledges_nothing(owner: Owner) -> None:
     assert owner.ask("start", "case-1")["answer"] is True
-    owner.ask("statuses")
-    owner.signal(signal.SIGSTOP)
-    usurper = SQLiteStore(owner.file, lock=False)
+    usurper = owner.overtake()
     meanwhile = [owner.send("start", "case-2"), owner.send("event", "case-1", "papers-1")]
 
     owner.signal(signal.SIGCONT)
@@ -103,9 +113,7 @@ def test_a_thawed_owner_is_fenced_and_acknowledges_nothing(owner: Owner) -> None
 
 
 def test_a_fenced_owner_leaves_no_mark_of_a_clean_stop(owner: Owner) -> None:
-    owner.ask("statuses")
-    owner.signal(signal.SIGSTOP)
-    SQLiteStore(owner.file, lock=False).abandon()
+    owner.overtake().abandon()
     owner.signal(signal.SIGCONT)
     assert owner.ask("start", "case-1")["error"] == "FencedError"
     assert owner.bury() == 0
