@@ -26,7 +26,8 @@ help: ## Print this list.
 
 check: formatted lint types imports fast ## The one gate, under two minutes: format, lint, types, imports, fast tests.
 
-test: $(VENV)/.dev ## Run all tests, with a short crash campaign.
+test: $(VENV)/.dev ## Run all tests, with a short crash campaign; finds or installs a Chromium.
+	@$(BIN)/python tests/browser/chromium.py
 	@$(BIN)/python -m pytest --quiet -n 2 --dist worksteal
 
 demo: $(VENV)/.$(READY) ## Play the support agent's story; needs no development tools.

@@ -1,6 +1,7 @@
 """Adjourn: a Python function that stops in the middle, for days, and goes on at the same line."""
 
-from adjourn.authoring.context import Context, UpdateRequest
+from adjourn.authoring.approval import auto, group, rechecking, role
+from adjourn.authoring.context import Context, Offer, UpdateRequest
 from adjourn.authoring.current import ActivityContext, activity_context, current_activity
 from adjourn.authoring.functions import Activity, Orchestrator
 from adjourn.authoring.task import Task
@@ -9,18 +10,39 @@ from adjourn.client.client import Client, Handle
 from adjourn.errors import (
     ActivityFailedError,
     AdjournError,
+    ApprovalRequiredError,
     DeterminismError,
     InstanceExistsError,
     InstanceFailedError,
     InstanceFinishedError,
     InstanceNotFoundError,
     InstanceTerminatedError,
+    InvalidApprovalError,
     InvalidPayloadError,
     NonRetryableError,
+    Refusal,
     SubOrchestrationFailedError,
     TaskFailedError,
+    UpdateConflictError,
+    UpdateForbiddenError,
+    UpdateInvalidError,
     UpdateRefusedError,
     WrongStateError,
+)
+from adjourn.model.actor import Actor
+from adjourn.model.approval import (
+    Approved,
+    Bounds,
+    Cancelled,
+    Conversation,
+    Decision,
+    Document,
+    Evidence,
+    Expired,
+    Facts,
+    Line,
+    Rejected,
+    Superseded,
 )
 from adjourn.model.failure import FailureDetails
 from adjourn.model.retry import RetryPolicy
@@ -33,11 +55,22 @@ __all__ = [
     "Activity",
     "ActivityContext",
     "ActivityFailedError",
+    "Actor",
     "Adjourn",
     "AdjournError",
+    "ApprovalRequiredError",
+    "Approved",
+    "Bounds",
+    "Cancelled",
     "Client",
     "Context",
+    "Conversation",
+    "Decision",
     "DeterminismError",
+    "Document",
+    "Evidence",
+    "Expired",
+    "Facts",
     "FailureDetails",
     "Handle",
     "HistoryEntry",
@@ -47,18 +80,31 @@ __all__ = [
     "InstanceNotFoundError",
     "InstanceState",
     "InstanceTerminatedError",
+    "InvalidApprovalError",
     "InvalidPayloadError",
+    "Line",
     "NonRetryableError",
+    "Offer",
     "Orchestrator",
     "Page",
+    "Refusal",
+    "Rejected",
     "RetryPolicy",
     "Status",
     "SubOrchestrationFailedError",
+    "Superseded",
     "Task",
     "TaskFailedError",
+    "UpdateConflictError",
+    "UpdateForbiddenError",
+    "UpdateInvalidError",
     "UpdateRefusedError",
     "UpdateRequest",
     "WrongStateError",
     "activity_context",
+    "auto",
     "current_activity",
+    "group",
+    "rechecking",
+    "role",
 ]

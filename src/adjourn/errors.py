@@ -5,8 +5,8 @@ Constructors take facts, never sentences; the text is made here, once, and ends 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 
 class AdjournError(Exception):
@@ -149,11 +149,76 @@ class TooManyEventsError(AdjournError):
 class UpdateRefusedError(AdjournError):
     """The orchestrator refused this update, and says why."""
 
-    def __init__(self, instance_id: str, update_id: str, reason: str) -> None:
+    def __init__(
+        self,
+        instance_id: str,
+        update_id: str,
+        reason: str,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
         self.instance_id = instance_id
         self.update_id = update_id
         self.reason = reason
+        self.details = dict(details or {})
+        """What a program needs of the reason: plain JSON."""
         super().__init__(f"Instance {instance_id!r} refused this update: {reason}")
+
+
+class UpdateForbiddenError(UpdateRefusedError):
+    """Who sent it may not do this; `details["rule"]` names the rule."""
+
+
+class UpdateConflictError(UpdateRefusedError):
+    """It came too late, or to another version than the sender saw; `details` tell what happened."""
+
+
+class UpdateInvalidError(UpdateRefusedError):
+    """Its content is wrong; `details["fields"]` says what about which field."""
+
+
+RefusalKind = Literal["refused", "forbidden", "conflict", "invalid"]
+
+_REFUSALS: Mapping[RefusalKind, type[UpdateRefusedError]] = {
+    "refused": UpdateRefusedError,
+    "forbidden": UpdateForbiddenError,
+    "conflict": UpdateConflictError,
+    "invalid": UpdateInvalidError,
+}
+
+
+def kind_of(error: UpdateRefusedError) -> RefusalKind:
+    """The kind that makes this error again."""
+    for kind, made in _REFUSALS.items():
+        if made is type(error):
+            return kind
+    return "refused"
+
+
+class Refusal(AdjournError):
+    """What a validator of updates raises; the sender gets the error of this kind."""
+
+    def __init__(
+        self,
+        reason: str,
+        kind: RefusalKind = "refused",
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.reason = reason
+        self.kind: RefusalKind = kind
+        self.details = dict(details or {})
+        super().__init__(reason)
+
+    def error(self, instance_id: str, update_id: str) -> UpdateRefusedError:
+        """The error of this kind, for the sender."""
+        return _REFUSALS[self.kind](instance_id, update_id, self.reason, self.details)
+
+
+class ApprovalRequiredError(AdjournError):
+    """An activity that needs an approval was called without one, or with one for something else."""
+
+
+class InvalidApprovalError(AdjournError):
+    """`ctx.approval` was asked for something that makes no sense; nothing was started."""
 
 
 class InstanceFailedError(AdjournError):
@@ -282,6 +347,13 @@ class ForkedEngineError(AdjournError):
             "This engine belongs to the parent process. Open files after forking, "
             "or reach the parent over HTTP."
         )
+
+
+class NotSignedInError(AdjournError):
+    """Nobody is signed in, and this is for people."""
+
+    def __init__(self) -> None:
+        super().__init__("Nobody is signed in. Choose who you are on the dashboard's first page.")
 
 
 class RefusedAddressError(AdjournError):

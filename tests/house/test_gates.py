@@ -168,11 +168,7 @@ def test_the_store_may_open_sqlite_through_its_one_door(tree: Tree) -> None:
 
 
 def test_the_approval_machine_is_a_pure_room_from_its_first_day() -> None:
-    exists = any((ROOT / "src/adjourn/approvals").glob("machine*"))
-
-    assert exists == ("adjourn.approvals.machine" in contract("pure")["source_modules"]), (
-        "List adjourn.approvals.machine in the 'pure' contract of pyproject.toml, once it is there."
-    )
+    assert "adjourn.approvals" in contract("pure")["source_modules"]
 
 
 def test_the_untouched_tree_passes_ruff(tree: Tree) -> None:

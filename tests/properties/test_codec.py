@@ -16,7 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adjourn.errors import InvalidPayloadError, PayloadTooLargeError, SerializationError
+from adjourn.errors import (
+    InvalidPayloadError,
+    PayloadTooLargeError,
+    RefusalKind,
+    SerializationError,
+)
+from adjourn.model.actor import Actor, Role
 from adjourn.model.codec import DEPTH_LIMIT, PAYLOAD_LIMIT, canonical, decode, encode
 from adjourn.model.events import Event, InstanceStarted, Parent, decode_event, encode_event
 from adjourn.model.failure import FailureDetails
@@ -297,6 +303,13 @@ _by_type: dict[Any, st.SearchStrategy[Any]] = {
     msgspec.Raw: plain.map(encode),
     dict[str, str]: st.dictionaries(st.text(), st.text(), max_size=3),
 }
+_actors = st.builds(
+    Actor,
+    id=st.text(),
+    groups=st.lists(st.text(), max_size=2),
+    roles=st.lists(st.sampled_from(get_args(Role)), max_size=2),
+    agent=st.booleans(),
+)
 _failures = st.builds(
     FailureDetails,
     type=st.text(),
@@ -310,7 +323,13 @@ _parents = st.builds(Parent, instance_id=st.text(), execution=_by_type[int], seq
 
 
 def events_of(kind: Any) -> st.SearchStrategy[Any]:
-    known = {**_by_type, FailureDetails: _failures, Parent | None: st.none() | _parents}
+    known = {
+        **_by_type,
+        FailureDetails: _failures,
+        Parent | None: st.none() | _parents,
+        Actor | None: st.none() | _actors,
+        RefusalKind: st.sampled_from(get_args(RefusalKind)),
+    }
     fields = {name: known[hint] for name, hint in get_type_hints(kind).items()}
     return st.builds(kind, **fields)
 

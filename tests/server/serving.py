@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adjourn import Adjourn, Context, NonRetryableError
+from adjourn.approvals import LocalPeople
 from adjourn.server import Server, create_app, listen
 from adjourn.server.listening import address_of
 
@@ -75,14 +76,16 @@ def make_app() -> Adjourn:
 class Serving:
     """One server in a thread, with its engine."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, app: Adjourn | None = None, people: LocalPeople | None = None
+    ) -> None:
         self.path = path
-        self.app = make_app()
+        self.app = app or make_app()
         self._listener = listen("127.0.0.1", 0)
         self.address = address_of(self._listener)
         self._client = self.app.open(path)
         self._ready = threading.Event()
-        self._server = Server(create_app(self._client), self._ready.set)
+        self._server = Server(create_app(self._client, people), self._ready.set)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
         self._thread.start()
         assert self._ready.wait(START_SECONDS)

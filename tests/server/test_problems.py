@@ -13,6 +13,9 @@ from adjourn.server.problems import status_of
 NEVER_ANSWERED = {
     "AdjournError",
     "RegistrationError",
+    "Refusal",
+    "ApprovalRequiredError",
+    "InvalidApprovalError",
     "InstanceFailedError",
     "InstanceTerminatedError",
     "TaskFailedError",

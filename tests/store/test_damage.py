@@ -179,7 +179,7 @@ def flip_bits(folder: Path, times: int) -> Counter[str]:
 
 
 def test_no_flipped_bit_in_history_is_served(tmp_path: Path) -> None:
-    seen = flip_bits(tmp_path, 150)
+    seen = flip_bits(tmp_path, 250)
 
     assert seen["served wrong"] == 0
     assert seen["damaged"] > 20, "SQLite alone would have served these"

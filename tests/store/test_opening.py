@@ -196,13 +196,13 @@ def test_a_person_can_read_a_life_in_the_sqlite_shell(tmp_path: Path) -> None:
 
 # Upgrades.
 
-SECOND_SCHEMA = "CREATE TABLE notes (text TEXT NOT NULL) STRICT; INSERT INTO notes VALUES ('new');"
+NEXT_SCHEMA = "CREATE TABLE notes (text TEXT NOT NULL) STRICT; INSERT INTO notes VALUES ('new');"
 
 
 @pytest.fixture
 def newer(monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on the code is one schema further."""
-    scripts = [*sqlite._migrations(), SECOND_SCHEMA]
+    scripts = [*sqlite._migrations(), NEXT_SCHEMA]
     monkeypatch.setattr(sqlite, "_migrations", lambda: scripts)
 
 
@@ -215,7 +215,7 @@ def test_an_older_file_is_brought_up_to_date_with_all_that_waits_in_it(
 
     store = SQLiteStore(path)
 
-    assert value(store, "PRAGMA user_version") == 2
+    assert value(store, "PRAGMA user_version") == len(scripts_of_today()) + 1
     assert value(store, "SELECT text FROM notes") == "new"
     for key in range(1, 6):
         check_instance(store, key)
@@ -232,10 +232,10 @@ def test_an_upgrade_makes_a_backup_that_the_older_version_can_open(
 ) -> None:
     path = make_file(tmp_path)
     with monkeypatch.context() as newer:
-        newer.setattr(sqlite, "_migrations", lambda: [*scripts_of_today(), SECOND_SCHEMA])
+        newer.setattr(sqlite, "_migrations", lambda: [*scripts_of_today(), NEXT_SCHEMA])
         SQLiteStore(path).close()
 
-    backup = SQLiteStore(f"{path}.before-schema-2")
+    backup = SQLiteStore(f"{path}.before-schema-{len(scripts_of_today()) + 1}")
 
     check_instance(backup, 5)
     backup.close()
@@ -249,14 +249,14 @@ def test_an_upgrade_that_fails_changes_nothing(
     path = make_file(tmp_path)
     with monkeypatch.context() as broken:
         broken.setattr(
-            sqlite, "_migrations", lambda: [*scripts_of_today(), SECOND_SCHEMA + "SELECT nonsense;"]
+            sqlite, "_migrations", lambda: [*scripts_of_today(), NEXT_SCHEMA + "SELECT nonsense;"]
         )
         with pytest.raises(StorageError):
             SQLiteStore(path)
 
     store = SQLiteStore(path)
     check_instance(store, 3)
-    assert value(store, "PRAGMA user_version") == 1
+    assert value(store, "PRAGMA user_version") == len(scripts_of_today())
     assert value(store, "SELECT count(*) FROM sqlite_schema WHERE name = 'notes'") == 0
     store.close()
 
@@ -265,9 +265,9 @@ def test_an_upgrade_that_failed_can_be_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = make_file(tmp_path)
-    for second in (SECOND_SCHEMA + "SELECT nonsense;", SECOND_SCHEMA):
-        monkeypatch.setattr(sqlite, "_migrations", lambda s=second: [*scripts_of_today(), s])
-        if "nonsense" in second:
+    for next_one in (NEXT_SCHEMA + "SELECT nonsense;", NEXT_SCHEMA):
+        monkeypatch.setattr(sqlite, "_migrations", lambda s=next_one: [*scripts_of_today(), s])
+        if "nonsense" in next_one:
             with pytest.raises(StorageError):
                 SQLiteStore(path)
         else:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, overload
 from uuid import UUID
 
+from adjourn.authoring.approval import AutoRule, Escalations, RecheckBy, Recipients, Span
 from adjourn.authoring.functions import Activity, Orchestrator
 from adjourn.authoring.task import Task
+from adjourn.errors import RefusalKind
+from adjourn.model.actor import Actor
+from adjourn.model.approval import Approved, Bounds, Decision, Evidence, Risk
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,12 +28,34 @@ O = TypeVar("O")  # noqa: E741  output
 Attribute = str | int | float | bool | None
 
 
+class Offer(Generic[T]):
+    """An update as a validator sees it."""
+
+    value: T
+    by: Actor | None
+    """Who sent it, where the server knows; never what a payload claims."""
+    at: datetime
+    """When the engine took it: aware UTC."""
+
+    def __init__(self, value: T, by: Actor | None, at: datetime) -> None:
+        self.value = value
+        self.by = by
+        self.at = at
+
+
+Validator = Callable[[Offer[T]], None]
+"""Raises Refusal to refuse an update. It reads the orchestrator's state and changes nothing."""
+
+
 class UpdateRequest(ABC, Generic[T]):
     """An update that has arrived and waits for this orchestrator's answer."""
 
     name: str
     update_id: str
     value: T
+    by: Actor | None
+    at: datetime
+    """As in `Offer`."""
 
     @abstractmethod
     def accept(self, result: Any = None) -> None:
@@ -39,8 +65,14 @@ class UpdateRequest(ABC, Generic[T]):
         """
 
     @abstractmethod
-    def refuse(self, reason: str) -> None:
-        """Answer with a reason: the caller gets UpdateRefusedError. Raises as `accept`."""
+    def refuse(
+        self,
+        reason: str,
+        kind: RefusalKind = "refused",
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Answer with a reason: the caller gets UpdateRefusedError, or the one of this kind.
+        Raises as `accept`."""
 
 
 class Context(ABC):
@@ -140,14 +172,81 @@ class Context(ABC):
         """
 
     @overload
-    def wait_for_update(self, name: str, kind: type[T], /) -> Task[UpdateRequest[T]]: ...
+    def wait_for_update(
+        self, name: str, kind: type[T], /, *, validator: Validator[T] | None = ...
+    ) -> Task[UpdateRequest[T]]: ...
     @overload
-    def wait_for_update(self, name: str, kind: Any = ..., /) -> Task[UpdateRequest[Any]]: ...
+    def wait_for_update(
+        self, name: str, kind: Any = ..., /, *, validator: Validator[Any] | None = ...
+    ) -> Task[UpdateRequest[Any]]: ...
     @abstractmethod
-    def wait_for_update(self, name: str, kind: Any = Any, /) -> Any:
+    def wait_for_update(
+        self, name: str, kind: Any = Any, /, *, validator: Validator[Any] | None = None
+    ) -> Any:
         """Wait for one update; answer it with `accept(result)` or `refuse(reason)`.
 
-        The rules of waiting are those of external events.
+        The rules of waiting are those of external events. `validator` may refuse one by raising
+        Refusal: at the door, so that history never hears of it; one that came early is refused
+        when its turn comes.
+        """
+
+    @abstractmethod
+    def approval(
+        self,
+        proposal: T,
+        /,
+        *,
+        title: str,
+        to: Recipients,
+        expires: Span | None,
+        evidence: Sequence[Evidence] = (),
+        editable: Iterable[str] | Mapping[str, Bounds] = (),
+        requester: str = "",
+        on_behalf_of: str = "",
+        not_by: Recipients = (),
+        need: int = 1,
+        auto: AutoRule | None = None,
+        policy: str = "",
+        risk: Risk = "low",
+        due: Span | None = None,
+        remind: Span | Sequence[Span] | None = "1d",
+        escalate: Escalations | None = None,
+        undo: Span = "10s",
+        recheck: RecheckBy | None = None,
+        reversible: bool = True,
+        currency: str = "",
+        case: str = "",
+        id: str | None = None,
+    ) -> Task[Decision[T]]:
+        """Ask people about this exact proposal; its Task gives what they decided.
+
+        `proposal` is a dataclass, msgspec or pydantic value: its type draws the form. It waits as
+        an instance of its own, in the inbox of those in `to` (people's ids, `group("finance")`,
+        `role("lead")`), of whom `need` different ones must approve the very same value; the
+        `requester` and those in `not_by` may not. Reviewers may change the `editable` fields only,
+        within their `Bounds`.
+
+        Spans are timedeltas or texts like "30s", "10m", "4h", "7d", after the opening. `expires`
+        must be stated; None waits for ever. Reminders come after one day unless said otherwise,
+        and without `escalate` whoever holds the role lead may decide after two days. `auto` is
+        asked first, and what it returns decides at once. The answer comes when the decision can no
+        longer be undone (`undo` after it). `recheck` is `rechecking(activity, *arguments)`: its
+        answer at the opening must be its answer at the effect, or the decision is Superseded.
+
+        The approval ends with this execution, however that ends.
+
+        Raises: InvalidApprovalError, SerializationError, PayloadTooLargeError, InvalidIdError.
+        """
+
+    @abstractmethod
+    def execute(self, decision: Approved[T], activity: Activity[[T], R], /) -> Task[R]:
+        """Run `activity` with exactly the approved value, once for each decision.
+
+        The engine compares the value with the decision before it starts anything, refuses anything
+        else, and shows what became of it beside the decision. Its idempotency key is the
+        decision's id. The Task gives the result or ActivityFailedError.
+
+        Raises: ApprovalRequiredError when the value is not the one that was decided.
         """
 
     @overload

@@ -22,6 +22,8 @@ class ActivityContext:
     name: str
     attempt: int
     """1 for the first; counted on disk before the attempt starts."""
+    approval: str = ""
+    """The id of the approval whose decision this executes."""
     cancelled: bool = False
     """True once nobody waits for the result: stop early if you can."""
     last_heartbeat: Any = None
@@ -30,7 +32,10 @@ class ActivityContext:
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every attempt of this call and for no other call, ever."""
+        """The same for every attempt of this call and for no other call, ever: the approval's id
+        where it executes a decision."""
+        if self.approval:
+            return self.approval
         return f"{self.instance_id}/{self.execution}/{self.sequence}"
 
     def heartbeat(self, detail: Any = None) -> None:

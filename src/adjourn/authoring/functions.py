@@ -11,7 +11,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast, get_type_hints
 
 import msgspec
 
-from adjourn.errors import InvalidPayloadError, RegistrationError
+from adjourn.errors import ApprovalRequiredError, InvalidPayloadError, RegistrationError
 from adjourn.model import codec
 from adjourn.model.ids import check_name
 from adjourn.model.retry import RetryPolicy
@@ -45,6 +45,7 @@ class Activity(Generic[P, R]):
     timeout: timedelta | None = None
     concurrency: int | None = None
     at_most_once: bool = False
+    requires_approval: bool = False
 
     def __post_init__(self) -> None:
         check_name("an activity name", self.name)
@@ -61,6 +62,11 @@ class Activity(Generic[P, R]):
         if self.at_most_once and self.retry.max_number_of_attempts > 1:
             raise RegistrationError(
                 f"Activity {self.name!r} cannot be at_most_once and retried: choose one."
+            )
+        if self.requires_approval and len(inspect.signature(self.function).parameters) != 1:
+            raise RegistrationError(
+                f"Activity {self.name!r} requires an approval, so it takes one argument: the "
+                "approved value, whole."
             )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
@@ -85,6 +91,16 @@ class Activity(Generic[P, R]):
     @cached_property
     def _names(self) -> tuple[str, ...]:
         return tuple(parameter.name for parameter in self._parameters)
+
+    @property
+    def only_parameter(self) -> str:
+        """Its one parameter's name. Raises: ApprovalRequiredError when it has another number."""
+        if len(self._names) != 1:
+            raise ApprovalRequiredError(
+                f"Activity {self.name!r} takes {len(self._names)} arguments; one that executes a "
+                "decision takes the approved value, whole, and nothing else."
+            )
+        return self._names[0]
 
     def encode_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> msgspec.Raw:
         """The call's input: a JSON object by parameter name.

@@ -45,6 +45,8 @@ class Registry:
     def __init__(self) -> None:
         self.orchestrators: dict[str, Orchestrator[Any, Any]] = {}
         self.activities: dict[str, Activity[..., Any]] = {}
+        self.built_in: dict[str, Orchestrator[Any, Any]] = {}
+        """Orchestrators that come with Adjourn; nobody registers or lists them."""
 
     @overload
     def activity(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Activity[P, R]: ...
@@ -60,6 +62,7 @@ class Registry:
         timeout: timedelta | None = None,
         concurrency: int | None = None,
         at_most_once: bool = False,
+        requires_approval: bool = False,
     ) -> _ActivityDecorator: ...
     def activity(
         self,
@@ -71,12 +74,14 @@ class Registry:
         timeout: timedelta | None = None,
         concurrency: int | None = None,
         at_most_once: bool = False,
+        requires_approval: bool = False,
     ) -> Any:
         """Register an ordinary function with effects, sync or async.
 
         It runs at least once, each attempt with the same idempotency key (`current_activity()`).
         `timeout` bounds one attempt, start to close; `concurrency` bounds how many run at once in
-        this process; `at_most_once` never starts it twice: after a crash it is *in doubt*.
+        this process; `at_most_once` never starts it twice: after a crash it is *in doubt*. With
+        `requires_approval` it takes one argument and runs by `ctx.execute(decision, ...)` only.
 
         Raises: RegistrationError when the name is taken or the options make no sense.
         """
@@ -89,6 +94,7 @@ class Registry:
                 timeout=timeout,
                 concurrency=concurrency,
                 at_most_once=at_most_once,
+                requires_approval=requires_approval,
             )
             self._refuse_duplicate("activity", made.name, self.activities)
             self.activities[made.name] = made
@@ -153,7 +159,7 @@ class Registry:
     def find_orchestrator(self, name: str) -> Orchestrator[Any, Any]:
         """Raises: UnknownOrchestratorError."""
         try:
-            return self.orchestrators[name]
+            return self.built_in.get(name) or self.orchestrators[name]
         except KeyError:
             raise UnknownOrchestratorError(name, self.orchestrators) from None
 

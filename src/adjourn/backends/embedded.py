@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +33,8 @@ from adjourn.engine.messages import (
 )
 from adjourn.engine.thread import EngineThread
 from adjourn.errors import EngineStoppedError, ForkedEngineError, InstanceNotFoundError
+from adjourn.model.actor import Actor
+from adjourn.model.inbox import Counts, InboxPage, InboxQuery, InboxRow
 from adjourn.model.state import Ending, HistoryEntry, InstanceState, Page
 from adjourn.store.forks import forks
 from adjourn.store.protocol import Query
@@ -166,9 +169,19 @@ class EmbeddedBackend:
             lambda reply: RaiseEvent(id=id, name=name, data=data, event_id=event_id, reply=reply)
         )
 
-    async def update(self, id: str, name: str, data: msgspec.Raw, update_id: str) -> msgspec.Raw:
+    async def update(
+        self,
+        id: str,
+        name: str,
+        data: msgspec.Raw,
+        update_id: str,
+        *,
+        by: Actor | None = None,
+    ) -> msgspec.Raw:
         return await self._ask(
-            lambda reply: SendUpdate(id=id, name=name, data=data, update_id=update_id, reply=reply)
+            lambda reply: SendUpdate(
+                id=id, name=name, data=data, update_id=update_id, by=by, reply=reply
+            )
         )
 
     async def control(self, id: str, action: Action, reason: str, *, recursive: bool) -> None:
@@ -214,6 +227,41 @@ class EmbeddedBackend:
 
     async def list(self, query: Query) -> Page:
         return await self._read(lambda engine: views.page_of(engine.store, query))
+
+    async def inbox(self, query: InboxQuery) -> InboxPage:
+        return await self._read(lambda engine: engine.store.inbox(query))
+
+    async def inbox_counts(self, query: InboxQuery) -> Counts:
+        return await self._read(lambda engine: engine.store.inbox_counts(query))
+
+    async def inbox_row(self, id: str) -> InboxRow | None:
+        return await self._read(lambda engine: views.inbox_row_of(engine.store, id))
+
+    async def watch_inbox(self) -> AsyncIterator[list[str]]:
+        if self._engine is None:
+            raise EngineStoppedError("it is not open: use `async with app.open(...) as client`")
+        engine, loop = self._engine, asyncio.get_running_loop()
+        changed: set[str] = set()
+        woken = asyncio.Event()
+
+        def note(ids: list[str]) -> None:
+            changed.update(ids)
+            woken.set()
+
+        def tell(ids: list[str]) -> None:
+            with suppress(RuntimeError):  # the loop is closed, and with it whoever watched
+                loop.call_soon_threadsafe(note, ids)
+
+        engine.watchers.append(tell)
+        try:
+            while True:
+                await woken.wait()
+                woken.clear()
+                batch = sorted(changed)
+                changed.clear()
+                yield batch
+        finally:
+            engine.watchers.remove(tell)
 
     async def history(self, id: str, execution: int | None) -> list[HistoryEntry]:
         return await self._read(lambda engine: views.history_of(engine.store, id, execution))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -15,6 +15,8 @@ from adjourn import errors
 from adjourn.backends.protocol import Action, EventAnswer, SettledAs
 from adjourn.engine.messages import OnConflict
 from adjourn.errors import AdjournError, RemoteError
+from adjourn.model.actor import Actor
+from adjourn.model.inbox import Counts, InboxPage, InboxQuery, InboxRow
 from adjourn.model.state import Ending, HistoryEntry, InstanceState, Page, from_microseconds
 from adjourn.model.status import Status
 from adjourn.store.protocol import Query
@@ -25,6 +27,14 @@ Told = TypeVar("Told", Ending, InstanceState)
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 45.0  # more than the server lets one request wait
 WAIT_SECONDS = 25.0  # how long one request waits for a result before it is asked again
+
+
+def _server_knows() -> RemoteError:
+    """Over HTTP nobody says who they are: the server does."""
+    return RemoteError(
+        "Over HTTP the server decides who acts, so a client cannot act for a person. Use the "
+        "dashboard, or open the file in this process."
+    )
 
 
 class _Created(msgspec.Struct):
@@ -47,7 +57,7 @@ class _Page(msgspec.Struct):
 class _Problem(msgspec.Struct, rename={"message": "Message"}):
     message: str
     code: str
-    facts: dict[str, str | int | None] = {}
+    facts: dict[str, Any] = {}
 
 
 class HttpBackend:
@@ -99,7 +109,17 @@ class HttpBackend:
         query = {"eventId": event_id} if event_id else {}
         return (await self._post(_path(id, "events", name), query, data, _Said)).answer
 
-    async def update(self, id: str, name: str, data: msgspec.Raw, update_id: str) -> msgspec.Raw:
+    async def update(
+        self,
+        id: str,
+        name: str,
+        data: msgspec.Raw,
+        update_id: str,
+        *,
+        by: Actor | None = None,
+    ) -> msgspec.Raw:
+        if by is not None:
+            raise _server_knows()
         query = {"updateId": update_id, "wait": WAIT_SECONDS}
         while True:  # a person may take days to answer; each round is bounded by the server
             response = await self._send("POST", _path(id, "updates", name), query, data)
@@ -146,6 +166,19 @@ class HttpBackend:
         except msgspec.MsgspecError as error:
             raise self._unexpected(response) from error
         return Page(instances=states, next_token=page.next_token)
+
+    async def inbox(self, query: InboxQuery) -> InboxPage:
+        raise _server_knows()
+
+    async def inbox_counts(self, query: InboxQuery) -> Counts:
+        raise _server_knows()
+
+    async def inbox_row(self, id: str) -> InboxRow | None:
+        raise _server_knows()
+
+    async def watch_inbox(self) -> AsyncIterator[list[str]]:
+        raise _server_knows()
+        yield []
 
     async def history(self, id: str, execution: int | None) -> list[HistoryEntry]:
         query = {} if execution is None else {"execution": execution}

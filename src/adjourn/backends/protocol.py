@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Literal, Protocol
 
 import msgspec
 
 from adjourn.engine.messages import OnConflict
+from adjourn.model.actor import Actor
+from adjourn.model.inbox import Counts, InboxPage, InboxQuery, InboxRow
 from adjourn.model.state import Ending, HistoryEntry, InstanceState, Page
 from adjourn.store.protocol import Query
 
@@ -50,8 +53,17 @@ class Backend(Protocol):
         InvalidPayloadError, TooManyEventsError."""
         ...
 
-    async def update(self, id: str, name: str, data: msgspec.Raw, update_id: str) -> msgspec.Raw:
-        """The orchestrator's answer, however long it takes. Idempotent by `update_id`.
+    async def update(
+        self,
+        id: str,
+        name: str,
+        data: msgspec.Raw,
+        update_id: str,
+        *,
+        by: Actor | None = None,
+    ) -> msgspec.Raw:
+        """The orchestrator's answer, however long it takes. Idempotent by `update_id`. `by` is who
+        sends it, verified by the caller.
 
         Raises: as `raise_event`; UpdateRefusedError, WrongStateError.
         """
@@ -83,6 +95,18 @@ class Backend(Protocol):
         ...
 
     async def list(self, query: Query) -> Page: ...
+
+    async def inbox(self, query: InboxQuery) -> InboxPage:
+        """Raises: InvalidIdError for a page token that is none."""
+        ...
+
+    async def inbox_counts(self, query: InboxQuery) -> Counts: ...
+
+    async def inbox_row(self, id: str) -> InboxRow | None: ...
+
+    def watch_inbox(self) -> AsyncIterator[list[str]]:
+        """Ids of which the inbox shows something new, batch by batch, from the first `anext` on."""
+        ...
 
     async def history(self, id: str, execution: int | None) -> list[HistoryEntry]:
         """Raises: InstanceNotFoundError, HistoryDamagedError."""

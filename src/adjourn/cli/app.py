@@ -88,8 +88,9 @@ def run(
     db: str = "adjourn.db",
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
+    people: str | None = None,
 ) -> None:
-    """Serve an application: its engine and the HTTP API, in this process.
+    """Serve an application: its engine, the dashboard and the HTTP API, in this process.
 
     Parameters
     ----------
@@ -101,10 +102,12 @@ def run(
         A loopback address.
     port
         0 takes any free one.
+    people
+        A JSON file of those who may act on the dashboard; five made-up people without it.
     """
     from adjourn.cli import run as running  # the server is slow to import, and only this needs it
 
-    running.run(target, db, host, port)
+    running.run(target, db, host, port, people)
 
 
 @cli.command
@@ -313,3 +316,17 @@ async def settle(
         data = _json("The result", result)
         await client.settle(id, step, outcome, by=by, result=data, reason=reason)
     print(f"Settled step {step} of {id}: {outcome}.")
+
+
+@cli.command
+def verify(file: str, /) -> None:
+    """Check every hash chain of a file, also while `run` serves it; name what is broken.
+
+    Parameters
+    ----------
+    file
+        Of an engine. It is only read.
+    """
+    from adjourn.cli.verifying import verify_file
+
+    verify_file(file)

@@ -29,6 +29,16 @@ class PortInUseError(AdjournError):
         )
 
 
+class DamagedError(AdjournError):
+    """A file holds histories that are not what was written."""
+
+    def __init__(self, path: str, broken: int) -> None:
+        super().__init__(
+            f"{broken} broken in {path}. Nothing of those instances runs: restore the file from a "
+            "backup, or terminate them."
+        )
+
+
 EXIT: Mapping[type[AdjournError], int] = {
     UsageError: USAGE,
     errors.RegistrationError: USAGE,
@@ -45,6 +55,7 @@ EXIT: Mapping[type[AdjournError], int] = {
     errors.WrongStateError: CONFLICT,
     errors.TooManyEventsError: CONFLICT,
     errors.UpdateRefusedError: CONFLICT,
+    DamagedError: OTHER,
     PortInUseError: UNREACHABLE,
     errors.StorageError: UNREACHABLE,
     errors.EngineStoppedError: UNREACHABLE,

@@ -11,8 +11,12 @@ import socket
 import sys
 import threading
 import traceback
+from pathlib import Path
 from types import FrameType, ModuleType
 
+import msgspec
+
+from adjourn.approvals.people import DEMO_PEOPLE, LocalPeople, Person
 from adjourn.cli.exits import PortInUseError, UsageError
 from adjourn.cli.text import console, printable
 from adjourn.client.app import Adjourn
@@ -26,7 +30,7 @@ own thresholds it walks all live instances over and over: half of the time with 
 (benchmarks/approval.py). A library must not decide this for its process; a server may."""
 
 
-def run(target: str, database: str, host: str, port: int) -> None:
+def run(target: str, database: str, host: str, port: int, people: str | None = None) -> None:
     """Serve `target` until SIGINT or SIGTERM; then take nothing more and close the file.
 
     Raises: UsageError, RefusedAddressError, PortInUseError, FileLockedError, StorageError.
@@ -38,9 +42,10 @@ def run(target: str, database: str, host: str, port: int) -> None:
     if not 0 <= port <= PORT_LIMIT:
         raise UsageError(f"{port} is no port: use 1 to {PORT_LIMIT:,}, or 0 for any free one.")
     app = load_app(target)
+    directory = people_of(people)
     gc.set_threshold(*COLLECT_SELDOM)
     with _listener(host, port) as listener:
-        asyncio.run(_serve(app, target, database, listener))
+        asyncio.run(_serve(app, target, database, listener, directory))
     _leave_threads_behind()
 
 
@@ -68,7 +73,29 @@ def server_parts() -> None:
         ) from error
 
 
-async def _serve(app: Adjourn, target: str, database: str, listener: socket.socket) -> None:
+def people_of(file: str | None) -> LocalPeople:
+    """Who may act: the people of a JSON file, or those who come with Adjourn.
+
+    Raises: UsageError for a file that holds none.
+    """
+    if file is None:
+        return LocalPeople(DEMO_PEOPLE)
+    try:
+        people = msgspec.json.decode(Path(file).read_bytes(), type=list[Person])
+    except (OSError, msgspec.MsgspecError) as error:
+        raise UsageError(
+            f"{file} holds no people ({error}). It is a JSON list of objects with id, name, title, "
+            "groups and roles."
+        ) from error
+    if not people:
+        raise UsageError(f"{file} is empty: name one person at least.")
+    return LocalPeople(people)
+
+
+async def _serve(
+    app: Adjourn, target: str, database: str, listener: socket.socket, people: LocalPeople
+) -> None:
+    from adjourn.dashboard.app import create_dashboard
     from adjourn.server.app import create_app
     from adjourn.server.listening import Server, address_of
 
@@ -79,9 +106,13 @@ async def _serve(app: Adjourn, target: str, database: str, listener: socket.sock
         console().print(f"{printable(line)} Ctrl-C stops it.", soft_wrap=True)
         sys.stdout.flush()
 
-    server = Server(create_app(client), ready)
+    site = create_app(client, people)
+    dashboard = create_dashboard(client, people)
+    site.mount("/", dashboard)
+    server = Server(site, ready)
 
     def stop(number: int, frame: FrameType | None) -> None:
+        dashboard.state.desk.streams.end()
         server.stop()
 
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 
+from adjourn.approvals import orchestrator as approval
 from adjourn.authoring.registry import Registry
 from adjourn.backends.embedded import EmbeddedBackend
 from adjourn.backends.protocol import Backend
 from adjourn.client.client import Client
 from adjourn.errors import RemoteError
+from adjourn.model.approval import APPROVAL
 
 
 class Adjourn(Registry):
@@ -19,6 +21,10 @@ class Adjourn(Registry):
     async with app.open("support.db") as client: ...
     ```
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.built_in[APPROVAL] = approval.ORCHESTRATOR
 
     def open(self, where: str | os.PathLike[str]) -> Client:
         """A client, to be used with `async with`. `where` is a file, which this process then owns

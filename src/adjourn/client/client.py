@@ -11,6 +11,7 @@ import msgspec
 from adjourn.authoring.functions import Orchestrator
 from adjourn.authoring.registry import Registry
 from adjourn.backends.protocol import Backend, EventAnswer, SettledAs
+from adjourn.client.approvals import Approvals
 from adjourn.engine.clock import new_id
 from adjourn.engine.messages import OnConflict
 from adjourn.errors import (
@@ -20,6 +21,7 @@ from adjourn.errors import (
     InvalidIdError,
 )
 from adjourn.model import codec
+from adjourn.model.actor import Actor
 from adjourn.model.failure import FailureDetails
 from adjourn.model.ids import check_instance_id, check_name
 from adjourn.model.state import (
@@ -81,6 +83,8 @@ class Client:
     def __init__(self, registry: Registry, backend: Backend) -> None:
         self.registry = registry
         self.backend = backend
+        self.approvals = Approvals(backend)
+        """What people do: the inbox, one approval, actions."""
 
     async def __aenter__(self) -> Self:
         await self.backend.open()
@@ -170,19 +174,28 @@ class Client:
         return await self.backend.raise_event(id, name, text, event_id or "")
 
     async def update(
-        self, id: str, name: str, data: Any = None, /, *, update_id: str | None = None
+        self,
+        id: str,
+        name: str,
+        data: Any = None,
+        /,
+        *,
+        update_id: str | None = None,
+        by: Actor | None = None,
     ) -> Any:
         """Send an update and wait for the orchestrator's answer: the result it accepted with.
 
-        Exactly once by `update_id`: a repeat gets the first answer, or waits for it.
+        Exactly once by `update_id`: a repeat gets the first answer, or waits for it. `by` is who
+        sends it: whoever calls this vouches for it, and over HTTP the server decides.
 
-        Raises: UpdateRefusedError with the reason; WrongStateError (suspended); as `raise_event`.
+        Raises: UpdateRefusedError (or the one of its kind) with the reason; WrongStateError
+        (suspended); as `raise_event`.
         """
         check_instance_id(id)
         check_name("an update name", name)
         chosen = new_id() if update_id is None else check_name("an update id", update_id)
         text = codec.encode(data, f"The data of update {name!r}")
-        return msgspec.json.decode(await self.backend.update(id, name, text, chosen))
+        return msgspec.json.decode(await self.backend.update(id, name, text, chosen, by=by))
 
     async def result(self, id: str, /) -> Any:
         """Wait until it has finished; returns the result, typed if its orchestrator is known.

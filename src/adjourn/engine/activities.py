@@ -30,6 +30,7 @@ def context_of(call: ActivityCall, beat: Callable[[], datetime] | None = None) -
         sequence=call.sequence,
         name=call.activity.name,
         attempt=call.attempt,
+        approval=call.approval,
         _beat=beat,
     )
 

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from adjourn.engine.instance import Instance
+from adjourn.engine.listing import listing_of
 from adjourn.engine.memory import Memory
 from adjourn.engine.messages import (
     ActivityCall,
@@ -18,6 +19,7 @@ from adjourn.engine.messages import (
     Reply,
 )
 from adjourn.model.events import Arrived, Event, encode_event
+from adjourn.model.inbox import ExecutionState
 from adjourn.model.state import Ending, to_microseconds
 from adjourn.store.protocol import Attribute, Changes, ReceiptRow, Timer
 
@@ -40,6 +42,10 @@ class Batch:
         self.receipts: list[ReceiptRow] = []
         self.receipts_cleared: list[int] = []
         self.attributes: list[tuple[int, str, Attribute]] = []
+        self.executions: list[tuple[int, ExecutionState]] = []
+        """What became of approved effects: the approval's key, and its state now."""
+        self.listed: set[str] = set()
+        """Ids of which the inbox shows something new."""
         self.calls: list[ActivityCall] = []
         self.cancelled: list[ActivityCall] = []
         self.taken_off: list[ActivityCall] = []
@@ -98,6 +104,7 @@ class Batch:
             receipts=self.receipts,
             receipts_cleared=self.receipts_cleared,
             attributes=self.attributes,
+            inbox_executions=self.executions,
         )
         for instance in self.touched.values():
             if not instance.stored:
@@ -108,7 +115,17 @@ class Batch:
                 changes.updated.append(instance.row)
                 instance.written = seldom  # if the commit fails, the instance is dropped
             changes.history += instance.fresh
+            self._list(changes, instance)
         return changes
+
+    def _list(self, changes: Changes, instance: Instance) -> None:
+        """The inbox follows, in the same commit."""
+        shown = listing_of(instance)
+        if shown is None and not instance.listed:
+            return
+        changes.inbox.append((instance.row.key, shown))
+        instance.listed = shown is not None  # if the commit fails, the instance is dropped
+        self.listed.add(instance.row.id)
 
     # Publishing.
 

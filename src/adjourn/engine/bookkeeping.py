@@ -11,6 +11,7 @@ from adjourn.engine.instance import Instance
 from adjourn.errors import (
     InstanceFinishedError,
     UpdateRefusedError,
+    kind_of,
 )
 from adjourn.model import events
 from adjourn.model.events import Arrived, Parent
@@ -83,7 +84,7 @@ def answer_update(
 ) -> None:
     kept: dict[str, object] = {"accepted": result}
     if isinstance(refusal, UpdateRefusedError):
-        kept = {"refused": refusal.reason}
+        kept = {"refused": refusal.reason, "kind": kind_of(refusal), "details": refusal.details}
     elif isinstance(refusal, InstanceFinishedError):
         kept = {"finished": refusal.status}
     batch.receipts.append((row.key, "update", update_id, msgspec.json.encode(kept).decode()))

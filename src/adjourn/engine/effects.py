@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from typing import assert_never
 
+import msgspec
+
+from adjourn.engine import approved
 from adjourn.engine.batch import Batch
 from adjourn.engine.bookkeeping import answer_update, new_instance, timer_row
 from adjourn.engine.endings import continue_as_new, finish, terminate_child
 from adjourn.engine.instance import Instance
 from adjourn.engine.messages import ActivityCall
-from adjourn.errors import (
-    InstanceExistsError,
-    UpdateRefusedError,
-)
+from adjourn.errors import ApprovalRequiredError, InstanceExistsError, Refusal
 from adjourn.model import commands, events
 from adjourn.model.codec import NULL
 from adjourn.model.commands import Command, event_of
@@ -54,8 +54,9 @@ def _effect(batch: Batch, instance: Instance, command: Command) -> None:
         case commands.AcceptUpdate(update_id=update_id, result=result):
             answer_update(batch, row, update_id, result)
         case commands.RefuseUpdate(update_id=update_id, reason=reason):
-            refusal = UpdateRefusedError(row.id, update_id, reason)
-            answer_update(batch, row, update_id, NULL, refusal)
+            details = msgspec.json.decode(command.details)
+            refusal = Refusal(reason, command.refusal, details)
+            answer_update(batch, row, update_id, NULL, refusal.error(row.id, update_id))
         case commands.ContinueAsNew(input=input):
             continue_as_new(batch, instance, input)
         case commands.CompleteInstance(result=result):
@@ -68,6 +69,15 @@ def _effect(batch: Batch, instance: Instance, command: Command) -> None:
 
 def schedule(batch: Batch, row: InstanceRow, command: commands.ScheduleActivity) -> None:
     activity = batch.memory.registry.find_activity(command.name)
+    if command.approval:
+        try:
+            approved.begin(batch, row, command)
+        except ApprovalRequiredError as error:
+            failed = events.ActivityFailed(
+                at=batch.now, sequence=command.sequence, failure=describe(error)
+            )
+            batch.internal.append((row.key, row.execution, failed))
+            return
     run_attempt(
         batch,
         ActivityCall(
@@ -80,6 +90,7 @@ def schedule(batch: Batch, row: InstanceRow, command: commands.ScheduleActivity)
             attempt=1,
             failures=0,
             first_at=batch.now,
+            approval=command.approval,
         ),
     )
 
@@ -95,6 +106,7 @@ def cancel_activity(batch: Batch, instance: Instance, sequence: int) -> None:
     call = batch.take_off(instance.row.key, instance.row.execution, sequence)
     if call is not None:
         batch.cancelled.append(call)
+        approved.note(batch, call.approval, "unknown")
 
 
 def start_child(batch: Batch, instance: Instance, command: commands.StartSubOrchestration) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from adjourn.engine import approved
 from adjourn.engine.batch import Batch
 from adjourn.engine.bookkeeping import (
     answer_update,
@@ -15,6 +16,7 @@ from adjourn.engine.bookkeeping import (
     timer_row,
 )
 from adjourn.engine.instance import Instance
+from adjourn.engine.listing import listing_of
 from adjourn.errors import (
     HistoryDamagedError,
     InstanceFinishedError,
@@ -22,11 +24,13 @@ from adjourn.errors import (
     UpdateRefusedError,
 )
 from adjourn.model import events
+from adjourn.model.approval import APPROVAL
 from adjourn.model.codec import NULL, encode
 from adjourn.model.events import Arrived, Parent
 from adjourn.model.failure import FailureDetails, describe
 from adjourn.model.state import Ending, to_microseconds
 from adjourn.model.status import Status
+from adjourn.replay.execution import Execution
 from adjourn.replay.outstanding import Outstanding
 from adjourn.store.protocol import InstanceRow
 
@@ -49,6 +53,9 @@ def finish(
     if instance.execution is not None:
         row.pending_events = len(instance.execution.unconsumed())
         show(batch, instance, instance.execution)
+        _end_approvals(batch, instance, instance.execution)
+    if row.name == APPROVAL and status is Status.COMPLETED:
+        _queue_effect(batch, instance)
     _clear_open(batch, instance, open_items)
     row.turned = row.length if status is not Status.TERMINATED else row.turned
     row.running = 0
@@ -73,13 +80,14 @@ def _clear_open(batch: Batch, instance: Instance, open_items: Outstanding | None
     """
     row, execution = instance.row, instance.execution
     if open_items is not None:
-        activities, timers = list(open_items.activities), open_items.timers
-        updates = open_items.updates
+        activities = {number: open.approval for number, open in open_items.activities.items()}
+        timers, updates = open_items.timers, open_items.updates
     else:
         assert execution is not None
-        activities, timers = list(execution.activities), execution.timers
-        updates = execution.unanswered
-    for sequence in activities:
+        activities = {number: task.approval for number, task in execution.activities.items()}
+        timers, updates = execution.timers, execution.unanswered
+    for sequence, approval in activities.items():
+        approved.note(batch, approval, "unknown")  # it may have happened, and nobody will hear
         call = batch.take_off(row.key, row.execution, sequence)
         if call is not None:
             batch.cancelled.append(call)
@@ -127,10 +135,30 @@ def terminate(batch: Batch, instance: Instance, reason: str, *, recursive: bool)
     if instance.row.status is not Status.PENDING and instance.row.status is not Status.QUARANTINED:
         instance.row.turned = instance.row.length
     finish(batch, instance, Status.TERMINATED, reason=reason, open_items=open_items)
-    if recursive:
-        for sequence, child in open_items.children.items():
+    for sequence, child in open_items.children.items():
+        if recursive or _is_approval(batch, child):
             why = f"its parent was terminated: {reason}"
             terminate_child(batch, instance.row, sequence, child, why)
+
+
+def _is_approval(batch: Batch, instance_id: str) -> bool:
+    found = batch.memory.look_up(instance_id)
+    return found is not None and found.row.name == APPROVAL
+
+
+def _end_approvals(batch: Batch, instance: Instance, execution: Execution) -> None:
+    """Nobody would hear the answer: what its code asked people ends with it."""
+    for sequence, child in list(execution.children.items()):
+        if child.name == APPROVAL:
+            why = "the workflow that asked has ended"
+            terminate_child(batch, instance.row, sequence, child.instance_id, why)
+
+
+def _queue_effect(batch: Batch, approval: Instance) -> None:
+    """Approved, and from now on to be executed: shown until that begins."""
+    shown = listing_of(approval)
+    if shown is not None and shown.status == "approved":
+        approved.note(batch, approval.row.id, "queued")
 
 
 def terminate_child(
@@ -157,6 +185,7 @@ def continue_as_new(batch: Batch, instance: Instance, input: msgspec.Raw) -> Non
         answer_update(batch, row, update_id, NULL, UpdateRefusedError(row.id, update_id, reason))
     execution.unanswered.clear()
     show(batch, instance, execution)
+    _end_approvals(batch, instance, execution)
     _clear_open(batch, instance, None)
     instance.begin_execution(row.execution + 1)
     set_status(instance, Status.PENDING)

@@ -3,12 +3,13 @@ at all."""
 
 from __future__ import annotations
 
+import logging
 from hashlib import sha256
 from typing import Any, assert_never
 
 import msgspec
 
-from adjourn.engine import bookkeeping, endings, recovery, turns
+from adjourn.engine import approved, bookkeeping, endings, recovery, turns
 from adjourn.engine.batch import Batch
 from adjourn.engine.instance import Instance
 from adjourn.engine.messages import (
@@ -23,8 +24,8 @@ from adjourn.engine.messages import (
 from adjourn.errors import (
     InstanceExistsError,
     InstanceFinishedError,
+    Refusal,
     TooManyEventsError,
-    UpdateRefusedError,
     WrongStateError,
 )
 from adjourn.model import codec, events
@@ -33,6 +34,8 @@ from adjourn.model.failure import FailureDetails
 from adjourn.model.ids import check_instance_id, check_name
 from adjourn.model.state import to_microseconds
 from adjourn.model.status import Status
+
+_log = logging.getLogger("adjourn.engine")
 
 EVENT_BUFFER_LIMIT = 10_000  # unconsumed messages of one instance
 
@@ -142,12 +145,12 @@ def raise_event(batch: Batch, message: RaiseEvent) -> None:
     if message.event_id and _seen(batch, row.key, "event", message.event_id):
         batch.answer(message.reply, "duplicate")
         return
-    _require_room(batch, instance, "event", message.name, message.data)
-    if message.event_id:
-        batch.receipts.append((row.key, "event", message.event_id, '"accepted"'))
     event = events.ExternalEventReceived(
         at=batch.now, name=message.name, data=message.data, event_id=message.event_id
     )
+    _require_room(batch, instance, event)
+    if message.event_id:
+        batch.receipts.append((row.key, "event", message.event_id, '"accepted"'))
     turns.turn(batch, instance, event)
     batch.answer(message.reply, "accepted")
 
@@ -162,11 +165,23 @@ def send_update(batch: Batch, message: SendUpdate) -> None:
     if known is not None and known[0] is not None:
         _repeat_answer(batch, message, known[0])
         return
+    event = events.UpdateReceived(
+        at=batch.now,
+        name=message.name,
+        update_id=message.update_id,
+        data=message.data,
+        by=message.by,
+    )
     if known is None:
         if row.status is Status.SUSPENDED or row.status is Status.QUARANTINED:
             move = "Resume it first." if row.status is Status.SUSPENDED else "Repair it first."
             raise WrongStateError(row.id, row.status, "answer an update", move)
-        _require_room(batch, instance, "update", message.name, message.data)
+        try:
+            _require_room(batch, instance, event)
+        except Refusal as refusal:
+            who = message.by.id if message.by else "somebody"
+            _log.info("%s refused %s's %s: %s", row.id, who, message.name, refusal.reason)
+            raise refusal.error(row.id, message.update_id) from None
         if instance.quarantined:  # found out just now
             raise WrongStateError(row.id, row.status, "answer an update", "Repair it first.")
     if message.reply is not None:
@@ -174,9 +189,6 @@ def send_update(batch: Batch, message: SendUpdate) -> None:
         waiters.setdefault((row.key, message.update_id), []).append(message.reply)
     if known is None:
         batch.receipts.append((row.key, "update", message.update_id, None))
-        event = events.UpdateReceived(
-            at=batch.now, name=message.name, update_id=message.update_id, data=message.data
-        )
         turns.turn(batch, instance, event)
 
 
@@ -204,14 +216,18 @@ def _repeat_answer(batch: Batch, message: SendUpdate, answer: str) -> None:
         status = msgspec.json.decode(kept["finished"], type=str)
         batch.answer(message.reply, error=InstanceFinishedError(message.id, status))
         return
-    reason = msgspec.json.decode(kept["refused"], type=str)
-    batch.answer(message.reply, error=UpdateRefusedError(message.id, message.update_id, reason))
+    refusal = Refusal(
+        msgspec.json.decode(kept["refused"], type=str),
+        msgspec.json.decode(kept.get("kind", b'"refused"')),
+        msgspec.json.decode(kept.get("details", b"null")),
+    )
+    batch.answer(message.reply, error=refusal.error(message.id, message.update_id))
 
 
 def _require_room(
-    batch: Batch, instance: Instance, kind: str, name: str, data: msgspec.Raw
+    batch: Batch, instance: Instance, event: events.ExternalEventReceived | events.UpdateReceived
 ) -> None:
-    """Raises: InstanceFinishedError, TooManyEventsError, InvalidPayloadError."""
+    """Raises: InstanceFinishedError, TooManyEventsError, InvalidPayloadError, Refusal."""
     row = instance.row
     if row.status.finished:
         raise InstanceFinishedError(row.id, row.status)
@@ -220,7 +236,7 @@ def _require_room(
     if row.status is Status.RUNNING:
         execution = turns.execution_of(batch, instance)
         if execution is not None:
-            execution.check_message(kind, name, data)
+            execution.check_message(event)
 
 
 # Control.
@@ -282,6 +298,7 @@ def activity_finished(batch: Batch, message: ActivityFinished) -> None:
     if batch.memory.in_flight.get(key) is not call:
         return
     batch.take_off(*key)
+    approved.note(batch, call.approval, "done" if message.failure is None else "running")
     instance = batch.memory.by_key(call.key)
     if instance is None or instance.row.status.finished:
         return
@@ -291,7 +308,9 @@ def activity_finished(batch: Batch, message: ActivityFinished) -> None:
         turns.turn(batch, instance, event)
         return
     if message.timed_out and call.activity.at_most_once:
-        recovery.doubt(batch, instance, call.sequence, message.failure.message)
+        recovery.doubt(
+            batch, instance, call.sequence, message.failure.message, approval=call.approval
+        )
         return
     _failed(batch, instance, call, message.failure)
 
@@ -302,6 +321,7 @@ def _failed(batch: Batch, instance: Instance, call: ActivityCall, failure: Failu
         attempts=call.failures + 1, first_at=call.first_at, now=batch.now, failure=failure
     )
     if retry_at is None:
+        approved.note(batch, call.approval, "failed")
         event = events.ActivityFailed(at=batch.now, sequence=call.sequence, failure=failure)
         turns.turn(batch, instance, event)
         return
@@ -339,6 +359,7 @@ def settle(batch: Batch, message: SettleActivity) -> None:
     event: Any
     match message.outcome:
         case "again":
+            approved.note(batch, found.approval, "running")
             recovery.again(batch, instance, message.sequence, found.attempt + 1)
         case "completed":
             event = events.ActivityCompleted(
@@ -347,8 +368,10 @@ def settle(batch: Batch, message: SettleActivity) -> None:
                 result=message.result,
                 settled_by=message.by,
             )
+            approved.note(batch, found.approval, "done")
             turns.turn(batch, instance, event)
         case "failed":
+            approved.note(batch, found.approval, "failed")
             failure = FailureDetails(type="SettledAsFailed", message=message.reason)
             event = events.ActivityFailed(
                 at=batch.now, sequence=message.sequence, failure=failure, settled_by=message.by

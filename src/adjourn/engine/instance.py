@@ -28,6 +28,8 @@ class Instance:
     """History rows of this step, not yet on disk."""
     first: InstanceStarted | None = None
     """The only row of an execution whose first turn is due, while it is in memory."""
+    listed: bool = False
+    """Whether the inbox has a row of it."""
     shown_status: msgspec.Raw | None = None
     written: tuple[object, ...] = ()
     """The row's seldom changed columns as they stand on disk."""

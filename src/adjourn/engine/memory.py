@@ -6,6 +6,7 @@ from collections import OrderedDict, deque
 
 from adjourn.authoring.registry import Registry
 from adjourn.engine.instance import Instance
+from adjourn.engine.listing import is_listed
 from adjourn.engine.messages import ActivityCall, Reply
 from adjourn.errors import InstanceNotFoundError
 from adjourn.store.protocol import Store
@@ -48,7 +49,7 @@ class Memory:
         if key is not None:
             return self.by_key(key)
         row = self.store.find(instance_id)
-        return None if row is None else self.adopt(Instance(row))
+        return None if row is None else self.adopt(Instance(row, listed=is_listed(row)))
 
     def by_key(self, key: int) -> Instance | None:
         found = self.cache.get(key)
@@ -56,7 +57,7 @@ class Memory:
             self.cache.move_to_end(key)
             return found
         row = self.store.load(key)
-        return None if row is None else self.adopt(Instance(row))
+        return None if row is None else self.adopt(Instance(row, listed=is_listed(row)))
 
     def adopt(self, instance: Instance) -> Instance:
         self.cache[instance.row.key] = instance

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from adjourn.authoring.functions import Activity
+from adjourn.model.actor import Actor
 from adjourn.model.failure import FailureDetails
 
 OnConflict = Literal["error", "return_existing", "replace_finished", "terminate_and_replace"]
@@ -62,6 +63,7 @@ class SendUpdate(_Message, kw_only=True, gc=False):
     name: str
     data: msgspec.Raw
     update_id: str
+    by: Actor | None = None
     reply: Reply | None = None
 
 
@@ -109,6 +111,7 @@ class ActivityCall(msgspec.Struct, kw_only=True, eq=False, gc=False):
     attempt: int
     failures: int
     first_at: datetime
+    approval: str = ""
 
 
 class ActivityFinished(_Message, kw_only=True, gc=False):

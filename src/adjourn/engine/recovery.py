@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from adjourn.engine import approved
 from adjourn.engine.batch import Batch
 from adjourn.engine.bookkeeping import (
     open_items_of,
@@ -71,10 +72,11 @@ def _recover_activities(batch: Batch, instance: Instance) -> None:
             continue  # its timer is on disk
         registered = batch.memory.registry.find_activity(activity.name)
         if registered.at_most_once:
-            doubt(batch, instance, activity.sequence, "the process died while it ran")
+            reason = "the process died while it ran"
+            doubt(batch, instance, activity.sequence, reason, approval=activity.approval)
         elif activity.recoveries >= ATTEMPTS_BEFORE_DOUBT and not batch.memory.store.was_clean:
             reason = f"the process died {activity.recoveries} times while it ran"
-            doubt(batch, instance, activity.sequence, reason)
+            doubt(batch, instance, activity.sequence, reason, approval=activity.approval)
         else:
             if activity.retry_at is not None:  # overdue, or begun when the process died
                 fire_at = to_microseconds(activity.retry_at)
@@ -94,8 +96,11 @@ def again(batch: Batch, instance: Instance, sequence: int, attempt: int) -> None
         run_attempt(batch, call)
 
 
-def doubt(batch: Batch, instance: Instance, sequence: int, reason: str) -> None:
+def doubt(
+    batch: Batch, instance: Instance, sequence: int, reason: str, *, approval: str = ""
+) -> None:
     """Nobody knows whether the effect happened: wait for a person's word."""
     event = events.ActivityInDoubt(at=batch.now, sequence=sequence, reason=reason)
     quiet(batch, instance, event)
+    approved.note(batch, approval, "unknown")
     _log.error("%s: step %d is in doubt: %s", instance.row.id, sequence, reason)

@@ -214,4 +214,5 @@ def call_again(batch: Batch, instance: Instance, sequence: int) -> ActivityCall 
         attempt=found.attempt,
         failures=found.failures,
         first_at=found.scheduled_at,
+        approval=found.approval,
     )

@@ -11,6 +11,7 @@ from adjourn.model import events
 from adjourn.model.codec import encode
 from adjourn.model.events import Event, decode_event
 from adjourn.model.failure import FailureDetails
+from adjourn.model.inbox import InboxRow
 from adjourn.model.state import Ending, HistoryEntry, InstanceState, Page, from_microseconds
 from adjourn.store import chain
 from adjourn.store.protocol import InstanceRow, Query, Store
@@ -66,6 +67,12 @@ def outcome_of(event: Event | None) -> tuple[msgspec.Raw | None, FailureDetails 
             return encode(reason), None
         case _:
             return None, None
+
+
+def inbox_row_of(store: Store, instance_id: str) -> InboxRow | None:
+    """What the inbox shows of an instance, if anything."""
+    row = store.find(instance_id)
+    return None if row is None else store.inbox_row(row.key)
 
 
 def _event(store: Store, row: InstanceRow, number: int) -> Event | None:

@@ -7,6 +7,7 @@ from typing import assert_never
 
 import msgspec
 
+from adjourn.errors import RefusalKind
 from adjourn.model import events
 from adjourn.model.codec import NULL
 from adjourn.model.failure import FailureDetails
@@ -22,6 +23,7 @@ class ScheduleActivity(_Command, frozen=True, kw_only=True):
     sequence: int
     name: str
     input: msgspec.Raw
+    approval: str = ""
 
 
 class CancelActivity(_Command, frozen=True, kw_only=True):
@@ -80,6 +82,8 @@ class RefuseUpdate(_Command, frozen=True, kw_only=True):
 
     update_id: str
     reason: str
+    refusal: RefusalKind = "refused"
+    details: msgspec.Raw = NULL
 
 
 class ContinueAsNew(_Command, frozen=True, kw_only=True):
@@ -119,8 +123,10 @@ Command = (
 def event_of(command: Command, at: datetime) -> events.Asked:
     """The event that records this command."""
     match command:
-        case ScheduleActivity(sequence=sequence, name=name, input=input):
-            return events.ActivityScheduled(at=at, sequence=sequence, name=name, input=input)
+        case ScheduleActivity(sequence=sequence, name=name, input=input, approval=approval):
+            return events.ActivityScheduled(
+                at=at, sequence=sequence, name=name, input=input, approval=approval
+            )
         case CancelActivity(sequence=sequence):
             return events.ActivityCancelled(at=at, sequence=sequence)
         case CreateTimer(sequence=sequence, fire_at=fire_at):
@@ -137,8 +143,10 @@ def event_of(command: Command, at: datetime) -> events.Asked:
             return events.ExternalEventSetAside(at=at, name=name, event_id=event_id, reason=reason)
         case AcceptUpdate(update_id=update_id, result=result):
             return events.UpdateAccepted(at=at, update_id=update_id, result=result)
-        case RefuseUpdate(update_id=update_id, reason=reason):
-            return events.UpdateRefused(at=at, update_id=update_id, reason=reason)
+        case RefuseUpdate(update_id=update_id, reason=reason, refusal=refusal, details=details):
+            return events.UpdateRefused(
+                at=at, update_id=update_id, reason=reason, refusal=refusal, details=details
+            )
         case ContinueAsNew(input=input):
             return events.InstanceContinuedAsNew(at=at, input=input)
         case CompleteInstance(result=result):

@@ -11,6 +11,8 @@ from datetime import datetime
 
 import msgspec
 
+from adjourn.errors import RefusalKind
+from adjourn.model.actor import Actor
 from adjourn.model.codec import NULL
 from adjourn.model.failure import FailureDetails
 
@@ -52,6 +54,8 @@ class ActivityScheduled(_Event, frozen=True, kw_only=True, tag="ActivitySchedule
     sequence: int
     name: str
     input: msgspec.Raw = NULL
+    approval: str = ""
+    """The id of the approval whose decision it executes. It is the idempotency key, too."""
 
 
 class ActivityRetryScheduled(_Event, frozen=True, kw_only=True, tag="ActivityRetryScheduled"):
@@ -171,6 +175,8 @@ class UpdateReceived(_Event, frozen=True, kw_only=True, tag="UpdateReceived"):
     name: str
     update_id: str
     data: msgspec.Raw = NULL
+    by: Actor | None = None
+    """Who sent it, where the server knows."""
     carried: bool = False
 
 
@@ -186,6 +192,8 @@ class UpdateRefused(_Event, frozen=True, kw_only=True, tag="UpdateRefused"):
 
     update_id: str
     reason: str
+    refusal: RefusalKind = "refused"
+    details: msgspec.Raw = NULL
 
 
 class InstanceSuspended(_Event, frozen=True, kw_only=True, tag="InstanceSuspended"):

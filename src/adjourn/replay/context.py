@@ -5,25 +5,47 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, cast
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from adjourn.authoring.context import Attribute, Context
+import msgspec
+
+from adjourn.authoring.approval import (
+    AutoRule,
+    Escalations,
+    RecheckBy,
+    Recipients,
+    Span,
+    request_of,
+)
+from adjourn.authoring.context import Attribute, Context, Validator
 from adjourn.authoring.functions import Activity, Orchestrator
 from adjourn.authoring.task import Task
 from adjourn.errors import (
     AdjournError,
+    ApprovalRequiredError,
     DeterminismError,
     UnknownActivityError,
     UnknownOrchestratorError,
 )
 from adjourn.model import codec, commands
+from adjourn.model.approval import (
+    APPROVAL,
+    Approved,
+    Bounds,
+    Cancelled,
+    Evidence,
+    Expired,
+    Rejected,
+    Risk,
+    Superseded,
+)
 from adjourn.model.codec import Reader
 from adjourn.model.ids import check_instance_id, check_name, child_id
 from adjourn.replay.execution import ContinuesAsNew, Execution
-from adjourn.replay.tasks import AllTask, AnyTask
+from adjourn.replay.tasks import AllTask, AnyTask, ApprovalTask
 
 _log = logging.getLogger("adjourn.orchestrator")
 
@@ -85,6 +107,11 @@ class ReplayContext(Context):
     def call_activity(self, activity: Any, /, *args: Any, **kwargs: Any) -> Any:
         self._execution.require_turn()
         found = self._find_activity(activity)
+        if found.requires_approval:
+            raise ApprovalRequiredError(
+                f"Activity {found.name!r} requires an approval. Ask for one with ctx.approval, and "
+                "run it by ctx.execute(decision, activity)."
+            )
         input = found.encode_arguments(args, kwargs)
         return self._execution.open_activity(found.name, input, found.decode_result)
 
@@ -125,6 +152,103 @@ class ReplayContext(Context):
         )
         return execution.open_child(command, found.decode_result)
 
+    def approval(
+        self,
+        proposal: Any,
+        /,
+        *,
+        title: str,
+        to: Recipients,
+        expires: Span | None,
+        evidence: Sequence[Evidence] = (),
+        editable: Iterable[str] | Mapping[str, Bounds] = (),
+        requester: str = "",
+        on_behalf_of: str = "",
+        not_by: Recipients = (),
+        need: int = 1,
+        auto: AutoRule | None = None,
+        policy: str = "",
+        risk: Risk = "low",
+        due: Span | None = None,
+        remind: Span | Sequence[Span] | None = "1d",
+        escalate: Escalations | None = None,
+        undo: Span = "10s",
+        recheck: RecheckBy | None = None,
+        reversible: bool = True,
+        currency: str = "",
+        case: str = "",
+        id: str | None = None,
+    ) -> Any:
+        execution = self._execution
+        execution.require_turn()
+        request = request_of(
+            proposal,
+            title=title,
+            to=to,
+            expires=expires,
+            evidence=evidence,
+            editable=editable,
+            requester=requester,
+            on_behalf_of=on_behalf_of,
+            not_by=not_by,
+            need=need,
+            auto=auto,
+            policy=policy,
+            risk=risk,
+            due=due,
+            remind=remind,
+            escalate=escalate,
+            undo=undo,
+            recheck=recheck,
+            reversible=reversible,
+            currency=currency,
+            case=case or self.instance_id,
+        )
+        execution.registry.find_orchestrator(APPROVAL)  # Adjourn() brings it, a bare Registry not
+        sequence = execution.next_sequence()
+        command = commands.StartSubOrchestration(
+            sequence=sequence,
+            name=APPROVAL,
+            instance_id=child_id(self.instance_id, self.execution, sequence)
+            if id is None
+            else check_instance_id(id),
+            input=codec.encode(request, "The approval's request"),
+        )
+        return execution.open_child(
+            command, self._decision_reader(cast("type[Any]", type(proposal))), ApprovalTask
+        )
+
+    def _decision_reader(self, kind: type[Any]) -> Reader:
+        """Reads the answer with its value typed, and keeps the value as it was decided: for a
+        type may write it otherwise (550 as 550.0), and the digest is of what was decided."""
+        read = _reader(Approved[kind] | Rejected | Expired | Cancelled | Superseded)
+        decisions = self._execution.decisions
+
+        def decide(text: bytes | msgspec.Raw) -> Any:
+            decision = read(text)
+            if isinstance(decision, Approved):
+                raw = msgspec.json.decode(text, type=_DecidedValue)
+                decisions[decision.id] = codec.encode(raw.value)
+            return cast("Any", decision)
+
+        return decide
+
+    def execute(self, decision: Approved[Any], activity: Any, /) -> Any:
+        self._execution.require_turn()
+        found = self._find_activity(activity)
+        name = found.only_parameter
+        given = codec.encode(decision.value, "The approved value")
+        decided = self._execution.decisions.get(decision.id, given)
+        if codec.encode(_reader(type(decision.value))(decided), "The approved value") != given:
+            raise ApprovalRequiredError(
+                f"The value to execute is not the one that {decision.id} approved. Pass the "
+                "decision on as it came."
+            )
+        input = codec.encode({name: decided}, f"The input of activity {found.name!r}")
+        return self._execution.open_activity(
+            found.name, input, found.decode_result, approval=decision.id
+        )
+
     def create_timer(self, due: datetime | timedelta, /) -> Task[None]:
         self._execution.require_turn()
         if isinstance(due, timedelta):
@@ -141,13 +265,17 @@ class ReplayContext(Context):
     def wait_for_external_event(self, name: str, kind: Any = Any, /) -> Any:
         return self._wait("event", name, kind)
 
-    def wait_for_update(self, name: str, kind: Any = Any, /) -> Any:
-        return self._wait("update", name, kind)
+    def wait_for_update(
+        self, name: str, kind: Any = Any, /, *, validator: Validator[Any] | None = None
+    ) -> Any:
+        return self._wait("update", name, kind, validator)
 
-    def _wait(self, message: str, name: str, kind: Any) -> Any:
+    def _wait(
+        self, message: str, name: str, kind: Any, validator: Validator[Any] | None = None
+    ) -> Any:
         self._execution.require_turn()
         check_name("an event name", name)
-        return self._execution.open_wait(message, name, _reader(kind))
+        return self._execution.open_wait(message, name, _reader(kind), validator)
 
     def when_any(self, *tasks: Any, keep: bool = False) -> Any:
         self._execution.require_turn()
@@ -185,6 +313,10 @@ class ReplayContext(Context):
             codec.check_scalar(f"Attribute {name!r}", value)
         self._execution.attributes.update(attributes)
         self._execution.attributes_changed = True
+
+
+class _DecidedValue(msgspec.Struct):
+    value: msgspec.Raw
 
 
 _readers: dict[Any, Reader] = {}

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 from asyncio import CancelledError
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
 
 import msgspec
 
-from adjourn.authoring.context import Attribute, UpdateRequest
+from adjourn.authoring.context import Attribute, Offer, UpdateRequest
 from adjourn.authoring.functions import Orchestrator
 from adjourn.authoring.registry import Registry
 from adjourn.errors import (
@@ -24,6 +24,8 @@ from adjourn.errors import (
     AdjournError,
     DeterminismError,
     InvalidPayloadError,
+    Refusal,
+    RefusalKind,
     SubOrchestrationFailedError,
 )
 from adjourn.model import codec, commands, events
@@ -66,14 +68,28 @@ class Request(UpdateRequest[Any]):
         self.name = message.name
         self.update_id = message.update_id
         self.value = value
+        self.by = message.by
+        self.at = message.at
 
     def accept(self, result: Any = None) -> None:
         text = codec.encode(result, f"The answer to update {self.name!r}")
         self._execution.answer(commands.AcceptUpdate(update_id=self.update_id, result=text))
 
-    def refuse(self, reason: str) -> None:
+    def refuse(
+        self,
+        reason: str,
+        kind: RefusalKind = "refused",
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
         text = codec.check_text("The reason", str(reason))
-        self._execution.answer(commands.RefuseUpdate(update_id=self.update_id, reason=text))
+        self._execution.answer(
+            commands.RefuseUpdate(
+                update_id=self.update_id,
+                reason=text,
+                refusal=kind,
+                details=codec.encode(details, "The details of a refusal"),
+            )
+        )
 
 
 class Execution:
@@ -96,6 +112,7 @@ class Execution:
         "attributes_changed",
         "children",
         "custom_status",
+        "decisions",
         "finished",
         "input",
         "instance_id",
@@ -138,6 +155,8 @@ class Execution:
         """Those without a result, by sequence."""
         self.children: dict[int, ChildTask] = {}
         """Those without a result, by sequence."""
+        self.decisions: dict[str, msgspec.Raw] = {}
+        """Approved values as they were decided, by the approval's id."""
         self.timers: dict[int, datetime] = {}
         """Running timers: sequence to fire time."""
         self.unanswered: set[str] = set()
@@ -192,14 +211,16 @@ class Execution:
             return []
         return [wait.name for waits in self._waits.values() for wait in waits]
 
-    def check_message(self, kind: str, name: str, data: msgspec.Raw) -> None:
-        """Refuse at the door what the live wait that would get it cannot read.
+    def check_message(self, message: Message) -> None:
+        """Refuse at the door what the live wait that would get it cannot read, or its validator
+        does not want.
 
-        Raises: InvalidPayloadError.
+        Raises: InvalidPayloadError, Refusal.
         """
-        waits = self._waits.get((kind, name.casefold()))
+        waits = self._waits.get(key_of(message))
         if waits and not self.suspended:
-            codec.read(waits[0].decode, data, f"The data of {kind} {name!r}")
+            value = codec.read(waits[0].decode, message.data, f"The data of {message.name!r}")
+            _validate(waits[0], message, value)
 
     @property
     def buffered(self) -> int:
@@ -328,8 +349,12 @@ class Execution:
             wait = waits[0]
             try:
                 value = codec.read(wait.decode, message.data, f"The data of {message.name!r}")
+                _validate(wait, message, value)
             except InvalidPayloadError as error:
-                self._set_aside(message, str(error))
+                self._set_aside(message, Refusal(str(error)))
+                continue
+            except Refusal as refusal:
+                self._set_aside(message, refusal)
                 continue
             waits.pop(0)
             if isinstance(message, UpdateReceived):
@@ -342,10 +367,16 @@ class Execution:
         if not queue:
             self._buffer.pop(key, None)
 
-    def _set_aside(self, message: Message, reason: str) -> None:
+    def _set_aside(self, message: Message, refusal: Refusal) -> None:
+        reason = refusal.reason
         match message:
             case UpdateReceived(update_id=update_id):
-                self.answer(commands.RefuseUpdate(update_id=update_id, reason=reason))
+                details = codec.encode(refusal.details or None, "The details of a refusal")
+                self.answer(
+                    commands.RefuseUpdate(
+                        update_id=update_id, reason=reason, refusal=refusal.kind, details=details
+                    )
+                )
             case ExternalEventReceived(name=name, event_id=event_id):
                 self.ask(commands.SetEventAside(name=name, event_id=event_id, reason=reason))
             case _:
@@ -435,15 +466,24 @@ class Execution:
                 "values as arguments instead."
             )
 
-    def open_activity(self, name: str, input: msgspec.Raw, decode: Reader) -> ActivityTask:
+    def open_activity(
+        self, name: str, input: msgspec.Raw, decode: Reader, approval: str = ""
+    ) -> ActivityTask:
         sequence = self.next_sequence()
-        task = ActivityTask(self._loop, self, sequence, name, decode)
+        task = ActivityTask(self._loop, self, sequence, name, decode, approval)
         self.activities[sequence] = task
-        self.ask(commands.ScheduleActivity(sequence=sequence, name=name, input=input))
+        self.ask(
+            commands.ScheduleActivity(sequence=sequence, name=name, input=input, approval=approval)
+        )
         return task
 
-    def open_child(self, command: commands.StartSubOrchestration, decode: Reader) -> ChildTask:
-        task = ChildTask(self._loop, self, command.sequence, command.name, decode)
+    def open_child(
+        self,
+        command: commands.StartSubOrchestration,
+        decode: Reader,
+        kind: type[ChildTask] = ChildTask,
+    ) -> ChildTask:
+        task = kind(self._loop, self, command.sequence, command.name, decode)
         task.instance_id = command.instance_id
         self.children[command.sequence] = task
         self.ask(command)
@@ -452,9 +492,9 @@ class Execution:
     def open_timer(self, fire_at: datetime) -> TimerTask:
         return TimerTask(self._loop, self, fire_at)
 
-    def open_wait(self, kind: str, name: str, decode: Reader) -> WaitTask:
+    def open_wait(self, kind: str, name: str, decode: Reader, validator: Any = None) -> WaitTask:
         key = (kind, name.casefold())
-        wait = WaitTask(self._loop, self, self.next_sequence(), name, key, decode)
+        wait = WaitTask(self._loop, self, self.next_sequence(), name, key, decode, validator)
         self.listen(wait)
         return wait
 
@@ -532,6 +572,18 @@ class Execution:
     def _set_loop_timer(self, when: float, fire: Callable[[], None]) -> Callable[[], None]:
         sequence = self._set_timer(self.started_at + timedelta(seconds=when), fire)
         return lambda: self.cancel_timer(sequence)
+
+
+def _validate(wait: WaitTask, message: Message, value: Any) -> None:
+    """Raises: Refusal, whatever the validator raises: the caller is to learn of it."""
+    if wait.validator is None or not isinstance(message, UpdateReceived):
+        return
+    try:
+        wait.validator(Offer(value, message.by, message.at))
+    except Refusal:
+        raise
+    except Exception as error:
+        raise Refusal(f"its validator failed: {type(error).__name__}: {error}") from error
 
 
 def _complete(task: ActivityTask | None, result: msgspec.Raw) -> None:

@@ -40,7 +40,7 @@ def fits(command: Command, event: Asked) -> bool:
     """Whether the code, asking for `command`, would have caused `event`."""
     match command, event:
         case commands.ScheduleActivity(), events.ActivityScheduled():
-            return _same(command, event, "sequence", "name", "input")
+            return _same(command, event, "sequence", "name", "input", "approval")
         case commands.CreateTimer(), events.TimerCreated():
             return _same(command, event, "sequence", "fire_at")
         case commands.StartSubOrchestration(), events.SubOrchestrationStarted():

@@ -26,6 +26,7 @@ class OpenActivity:
     recoveries: int = 0
     retry_at: datetime | None = None
     in_doubt: str = ""
+    approval: str = ""
 
 
 @dataclass(slots=True)
@@ -49,7 +50,9 @@ def outstanding(history: Iterable[Event]) -> Outstanding:
 def _fold(found: Outstanding, event: Event) -> None:
     match event:
         case events.ActivityScheduled(sequence=sequence, name=name, input=input, at=at):
-            found.activities[sequence] = OpenActivity(sequence, name, input, at)
+            found.activities[sequence] = OpenActivity(
+                sequence, name, input, at, approval=event.approval
+            )
         case events.ActivityRetryScheduled(sequence=sequence, retry_at=retry_at):
             activity = found.activities[sequence]
             activity.failures += 1

@@ -8,13 +8,20 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from adjourn.authoring.task import DONE, PENDING, RELEASED, Scheduler, Task
+from adjourn.errors import InstanceTerminatedError, SubOrchestrationFailedError
+from adjourn.model.approval import Cancelled
 from adjourn.model.codec import Reader
+from adjourn.model.failure import describe
 
 T = TypeVar("T")
+
+_TERMINATED = describe(InstanceTerminatedError("", "")).type
 
 
 class Asks(Protocol):
     """What tasks ask of their execution."""
+
+    now: datetime
 
     def cancel_activity(self, sequence: int) -> None: ...
     def cancel_child(self, sequence: int) -> None: ...
@@ -28,7 +35,7 @@ class Asks(Protocol):
 class ActivityTask(Task[Any]):
     """A scheduled activity."""
 
-    __slots__ = ("asks", "decode", "name", "sequence")
+    __slots__ = ("approval", "asks", "decode", "name", "sequence")
 
     def __init__(
         self,
@@ -37,8 +44,10 @@ class ActivityTask(Task[Any]):
         sequence: int,
         name: str,
         decode: Reader,
+        approval: str = "",
     ) -> None:
         super().__init__(loop)
+        self.approval = approval
         self.asks = asks
         self.sequence = sequence
         self.name = name
@@ -57,6 +66,19 @@ class ChildTask(ActivityTask):
 
     def _abandoned(self) -> None:
         self.asks.cancel_child(self.sequence)
+
+
+class ApprovalTask(ChildTask):
+    """An approval. One that somebody terminated is no failure of the workflow: it is cancelled."""
+
+    __slots__ = ()
+
+    def fail(self, error: BaseException) -> None:
+        if isinstance(error, SubOrchestrationFailedError) and error.failure.type == _TERMINATED:
+            reason = error.failure.message
+            self.complete(Cancelled(id=self.instance_id, at=self.asks.now, reason=reason))
+        else:
+            super().fail(error)
 
 
 class TimerTask(Task[None]):
@@ -88,7 +110,7 @@ class WaitTask(Task[Any]):
     """A wait for an external event or update. Live from its creation until it completes, is
     cancelled, or loses a race; live again, behind the others, when it is awaited again."""
 
-    __slots__ = ("asks", "decode", "delivered", "key", "name", "sequence")
+    __slots__ = ("asks", "decode", "delivered", "key", "name", "sequence", "validator")
 
     def __init__(
         self,
@@ -98,6 +120,7 @@ class WaitTask(Task[Any]):
         name: str,
         key: tuple[str, str],
         decode: Reader,
+        validator: Any = None,
     ) -> None:
         super().__init__(loop)
         self.asks = asks
@@ -106,6 +129,7 @@ class WaitTask(Task[Any]):
         self.key = key
         """("event" or "update", casefolded name)."""
         self.decode = decode
+        self.validator = validator
         self.delivered: Any = None
         """The message that completed it, until the code has been told."""
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from adjourn.approvals.people import Authenticator
 from adjourn.client.client import Client
 from adjourn.server.durable import BASE
 from adjourn.server.guard import Guard
 from adjourn.server.problems import install_problems
-from adjourn.server.routes import api, health, instances, orchestrators
+from adjourn.server.routes import api, approvals, health, instances, orchestrators
 from adjourn.server.waits import Waits
 
 
-def create_app(client: Client) -> FastAPI:
+def create_app(client: Client, authenticator: Authenticator | None = None) -> FastAPI:
     """The HTTP API over `client`, which the caller opens before and closes after serving.
+
+    `authenticator` says who sends a request; without one nobody is signed in, and what only people
+    may do is refused.
 
     It asks nobody to sign in, so it answers requests to loopback names only, and none that act
     and come from a page of another origin. It shows no API documents.
@@ -24,8 +28,9 @@ def create_app(client: Client) -> FastAPI:
     )
     app.state.client = client
     app.state.waits = Waits()
+    app.state.authenticator = authenticator
     install_problems(app)
-    for module in (orchestrators, instances, api, health):
+    for module in (orchestrators, instances, approvals, api, health):
         app.include_router(module.router)
     app.add_middleware(_Trimmed)
     app.add_middleware(Guard)

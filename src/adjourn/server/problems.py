@@ -35,6 +35,10 @@ STATUS: Mapping[type[AdjournError], int] = {
     errors.WrongStateError: 409,
     errors.TooManyEventsError: 429,
     errors.UpdateRefusedError: 409,
+    errors.UpdateForbiddenError: 403,
+    errors.UpdateConflictError: 409,
+    errors.UpdateInvalidError: 422,
+    errors.NotSignedInError: 401,
     errors.DeterminismError: 400,
     errors.StorageFullError: 507,
     errors.HistoryDamagedError: 500,
@@ -66,7 +70,8 @@ def problem_response(error: AdjournError, status: int) -> Response:
     facts = {
         name: value
         for name, value in vars(error).items()
-        if not name.startswith("_") and (value is None or isinstance(value, str | int))
+        if not name.startswith("_")
+        and (value is None or isinstance(value, str | int) or name == "details")
     }
     return _response(status, str(error), type(error).__name__, {"facts": facts})
 

@@ -11,14 +11,17 @@ import msgspec
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
+from adjourn.approvals.people import Authenticator
 from adjourn.client.client import Client
 from adjourn.errors import (
     InvalidIdError,
     InvalidPayloadError,
+    NotSignedInError,
     PayloadTooLargeError,
     SerializationError,
 )
 from adjourn.model import codec
+from adjourn.model.actor import Actor
 from adjourn.server.waits import Waits
 
 T = TypeVar("T")
@@ -30,6 +33,22 @@ INTEGER_LIMIT = 2**63 - 1  # what the store can hold
 def client_of(request: Request) -> Client:
     """The client that this application serves."""
     return cast("Client", request.app.state.client)
+
+
+async def actor_of(request: Request) -> Actor | None:
+    """Who sends this, as the server knows; None when nobody is signed in."""
+    authenticator = cast("Authenticator | None", request.app.state.authenticator)
+    if authenticator is None:
+        return None
+    return await authenticator.identify(request.headers, request.cookies)
+
+
+async def person_of(request: Request) -> Actor:
+    """Who sends this. Raises: NotSignedInError."""
+    actor = await actor_of(request)
+    if actor is None:
+        raise NotSignedInError
+    return actor
 
 
 def waits_of(request: Request) -> Waits:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from adjourn.model.inbox import Counts, ExecutionState, InboxPage, InboxQuery, InboxRow
 from adjourn.model.status import Status
 
 Attribute = str | int | float | bool | None
@@ -76,6 +77,16 @@ class Changes:
     attributes: list[tuple[int, str, Attribute]] = field(
         default_factory=list[tuple[int, str, Attribute]]
     )
+    inbox: list[tuple[int, InboxRow | None]] = field(
+        default_factory=list[tuple[int, InboxRow | None]]
+    )
+    """Instance keys and what the inbox shows of them from now on; None takes it out. In order, and
+    after `receipts_cleared`, which takes out what the inbox showed of the life before."""
+    inbox_executions: list[tuple[int, ExecutionState]] = field(
+        default_factory=list[tuple[int, ExecutionState]]
+    )
+    """What became of approved effects, by the approval's key; written after `inbox`. It stays
+    through later rows whose own execution is "none"; it does nothing where no row is."""
 
     def __bool__(self) -> bool:
         return bool(
@@ -87,6 +98,8 @@ class Changes:
             or self.timers_removed
             or self.receipts
             or self.attributes
+            or self.inbox
+            or self.inbox_executions
         )
 
 
@@ -162,6 +175,23 @@ class Store(Protocol):
 
     def list(self, query: Query) -> list[InstanceRow]:
         """In order of creation. Raises: nothing for conditions that match nothing."""
+        ...
+
+    def inbox(self, query: InboxQuery) -> InboxPage:
+        """One page of a view, as `adjourn.model.inbox` says. Pages follow one another by the last
+        row's place in the order, so that rows which come or go before it change nothing.
+
+        Raises: InvalidIdError for a page token that is none of this view and order.
+        """
+        ...
+
+    def inbox_counts(self, query: InboxQuery) -> Counts:
+        """How many rows each view has under the filters of this query: all that its pages would
+        hold, or COUNT_LIMIT. View, order, limit and page token of the query count for nothing."""
+        ...
+
+    def inbox_row(self, key: int) -> InboxRow | None:
+        """What the inbox shows of an instance, open or ended."""
         ...
 
     def checkpoint_if_due(self, *, idle: bool) -> None:

@@ -39,11 +39,14 @@ from adjourn.engine.messages import (
 )
 from adjourn.errors import AdjournError
 from adjourn.model import codec
+from adjourn.model.actor import Actor
 from adjourn.model.ids import check_instance_id, check_name
+from adjourn.model.inbox import InboxQuery, InboxRow
 from adjourn.model.state import HistoryEntry, InstanceState, Page, from_microseconds
 from adjourn.store.protocol import Query
 from adjourn.store.sqlite import SQLiteStore
 from adjourn.testing.clock import START, VirtualClock
+from adjourn.testing.inbox import SandboxInbox
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -219,12 +222,23 @@ class Sandbox:
             lambda reply: RaiseEvent(id=id, name=name, data=text, event_id=event_id, reply=reply)
         )
 
-    def update(self, id: str, name: str, data: Any = None, /, *, update_id: str) -> Any:
+    def update(
+        self,
+        id: str,
+        name: str,
+        data: Any = None,
+        /,
+        *,
+        update_id: str,
+        by: Actor | None = None,
+    ) -> Any:
         """As `Client.update`. Raises also: AdjournError when nothing has answered it yet; the
         same `update_id` asks again."""
         text = codec.encode(data, f"The data of update {name!r}")
         answer = self._send(
-            lambda reply: SendUpdate(id=id, name=name, data=text, update_id=update_id, reply=reply)
+            lambda reply: SendUpdate(
+                id=id, name=name, data=text, update_id=update_id, by=by, reply=reply
+            )
         )
         return msgspec.json.decode(answer)
 
@@ -276,6 +290,24 @@ class Sandbox:
     def history(self, id: str, /, *, execution: int | None = None) -> list[HistoryEntry]:
         """As `Client.history`."""
         return self._here(lambda: views.history_of(self._store, id, execution))
+
+    def inbox(self, group: str = "") -> SandboxInbox:
+        """The open questions, oldest first; with `group`, those addressed to that group."""
+        query = InboxQuery(
+            person="",
+            recipients=[],
+            now=self.clock.now(),
+            view="all",
+            group=f"group:{group}" if group else "",
+            order="oldest",
+            limit=1_000,
+        )
+        rows = self._here(lambda: self._store.inbox(query)).rows
+        return SandboxInbox(self, rows, group)
+
+    def inbox_row(self, id: str) -> InboxRow | None:
+        """What the inbox shows of an instance, ended or not."""
+        return self._here(lambda: views.inbox_row_of(self._store, id))
 
     # Time, activities, crashes.
 

@@ -121,14 +121,18 @@ def _body(text: bytes) -> Mapping[str, object]:
 
 
 def start_engine(
-    database: Path, port: int, log: Path, environment: Mapping[str, str]
+    database: Path,
+    port: int,
+    log: Path,
+    environment: Mapping[str, str],
+    target: str = "support_agent.workflow:app",
 ) -> EngineProcess:
-    """Start `adjourn run` and come back when it answers over HTTP.
+    """Start `adjourn run` of `target` and come back when it answers over HTTP.
 
     Raises EngineTrouble, with what the process wrote, when it ends or stays silent; in that case
     no process is left behind.
     """
-    command = [sys.executable, "-m", "adjourn", "run", "support_agent.workflow:app"]
+    command = [sys.executable, "-m", "adjourn", "run", target]
     with log.open("wb") as words:
         process = subprocess.Popen(
             [*command, "--db", str(database), "--port", str(port)],

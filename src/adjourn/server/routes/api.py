@@ -18,6 +18,7 @@ from adjourn.model.state import Attribute
 from adjourn.server.requests import (
     INTEGER_LIMIT,
     Words,
+    actor_of,
     client_of,
     form_of,
     json_body,
@@ -136,9 +137,9 @@ async def update(request: Request, id: str, name: str) -> Response:
     check_name("an update name", name)
     check_name("an update id", update_id)
     data = await json_body(request, typed=True)
-    backend = client_of(request).backend
+    backend, by = client_of(request).backend, await actor_of(request)
     said = await waits_of(request).for_answer(
-        ("update", id, update_id), lambda: backend.update(id, name, data, update_id), seconds
+        ("update", id, update_id), lambda: backend.update(id, name, data, update_id, by=by), seconds
     )
     return answer({"answered": False}, 202) if said is None else answer({"result": said})
 

@@ -1,0 +1,96 @@
+"""People and the port by which a server learns who sends a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from adjourn.model.actor import Actor, Role
+from adjourn.model.approval import Recipient
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who may act, as the server's directory knows them."""
+
+    id: str
+    name: str
+    title: str = ""
+    groups: list[str] = []
+    roles: list[Role] = []
+
+    def actor(self, channel: str) -> Actor:
+        """They, acting now by this channel."""
+        return Actor(
+            id=self.id, name=self.name, groups=self.groups, roles=self.roles, channel=channel
+        )
+
+
+def addresses_of(actor: Actor) -> list[Recipient]:
+    """Everything in a list of recipients that means this person."""
+    groups = [f"group:{name}" for name in actor.groups]
+    return [actor.id, *groups, *(f"role:{name}" for name in actor.roles)]
+
+
+class Authenticator(Protocol):
+    """Who sends this request. Asked anew for every request, so that a lost role counts at once."""
+
+    async def identify(
+        self, headers: Mapping[str, str], cookies: Mapping[str, str]
+    ) -> Actor | None:
+        """The actor, or None when nobody is signed in. Header names are lower case."""
+        ...
+
+    def find(self, person: str) -> Person | None:
+        """What the directory knows of an id: to show a name instead of it."""
+        ...
+
+
+COOKIE = "adjourn-person"
+
+
+class LocalPeople:
+    """People of this machine, chosen by a visible switch: for loopback only, where nobody signs in.
+
+    The cookie names a person; their groups and roles come from here. Without it nobody acts: a
+    program on this machine that merely calls the API is no approver.
+    """
+
+    def __init__(self, people: Sequence[Person]) -> None:
+        self.people = {person.id: person for person in people}
+
+    async def identify(
+        self, headers: Mapping[str, str], cookies: Mapping[str, str]
+    ) -> Actor | None:
+        chosen = self.people.get(cookies.get(COOKIE, ""))
+        return None if chosen is None else chosen.actor("web")
+
+    def find(self, person: str) -> Person | None:
+        return self.people.get(person)
+
+
+DEMO_PEOPLE = (
+    Person(
+        id="lena", name="Lena Fischer", title="Supervisor", groups=["support"], roles=["approver"]
+    ),
+    Person(
+        id="omar", name="Omar Haddad", title="Supervisor", groups=["support"], roles=["approver"]
+    ),
+    Person(
+        id="grace",
+        name="Grace Okafor",
+        title="Finance lead",
+        groups=["finance", "support"],
+        roles=["approver", "lead"],
+    ),
+    Person(
+        id="sam",
+        name="Sam Ortiz",
+        title="Support agent (requester)",
+        groups=["agents"],
+        roles=["viewer"],
+    ),
+    Person(id="ivo", name="Ivo Novak", title="Auditor", roles=["auditor"]),
+)
+"""Who stands in the switch when nobody says otherwise."""

@@ -1,0 +1,134 @@
+"""What people do with approvals: look at the inbox, look at one, act on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+
+from adjourn.approvals import audit, machine
+from adjourn.approvals.audit import AuditEntry
+from adjourn.approvals.state import State
+from adjourn.backends.protocol import Backend
+from adjourn.engine.clock import Clock, SystemClock, new_id
+from adjourn.errors import (
+    InstanceFinishedError,
+    InstanceNotFoundError,
+    Refusal,
+    UpdateConflictError,
+    UpdateForbiddenError,
+)
+from adjourn.model import codec
+from adjourn.model.actor import Actor
+from adjourn.model.approval import ACT, APPROVAL, Action, Answer, ApprovalRequest
+from adjourn.model.ids import check_instance_id, check_name
+from adjourn.model.inbox import Counts, InboxPage, InboxQuery, InboxRow
+
+
+class ApprovalView(msgspec.Struct, frozen=True, kw_only=True):
+    """All that one person is shown of one approval."""
+
+    request: ApprovalRequest
+    state: State
+    row: InboxRow
+    entries: list[AuditEntry]
+    allowed: list[str]
+    """The `do` words of the actions that this person may use now."""
+    parent_id: str | None = None
+
+
+class Approvals:
+    """The approvals of one client: `client.approvals`."""
+
+    def __init__(self, backend: Backend, clock: Clock | None = None) -> None:
+        self._backend = backend
+        self._clock = clock or SystemClock()
+
+    async def inbox(self, query: InboxQuery) -> InboxPage:
+        """One page of what waits for people. Raises: InvalidIdError for a token that is none."""
+        return await self._backend.inbox(query)
+
+    async def counts(self, query: InboxQuery) -> Counts:
+        """How many rows each view has under these filters, each at most COUNT_LIMIT."""
+        return await self._backend.inbox_counts(query)
+
+    def changes(self) -> AsyncIterator[list[str]]:
+        """Ids of which the inbox shows something new, from now on, as they are committed."""
+        return self._backend.watch_inbox()
+
+    async def get(self, id: str, /, *, by: Actor) -> ApprovalView:
+        """What `by` is shown of one approval.
+
+        Raises: InstanceNotFoundError, also when `by` may not view it; HistoryDamagedError.
+        """
+        found, audited = await self._audited(id)
+        if not machine.may_view(audited.request, audited.state, by):
+            raise InstanceNotFoundError(id)
+        row = await self._backend.inbox_row(id)
+        now = self._clock.now()
+        closed = found.status.finished or found.problem is not None
+        return ApprovalView(
+            request=audited.request,
+            state=audited.state,
+            row=row or machine.row(audited.request, audited.state),
+            entries=audited.entries,
+            allowed=[] if closed else machine.allowed(audited.request, audited.state, by, now),
+            parent_id=found.parent_id,
+        )
+
+    async def act(
+        self, id: str, action: Action, /, *, by: Actor, action_id: str | None = None
+    ) -> Answer:
+        """Do it, in `by`'s name, exactly once by `action_id`.
+
+        Raises: UpdateForbiddenError, UpdateConflictError, UpdateInvalidError, in this order of
+        checks; InstanceNotFoundError, WrongStateError (suspended, quarantined).
+        """
+        check_instance_id(id)
+        chosen = new_id() if action_id is None else check_name("an action id", action_id)
+        text = codec.encode(action, "The action")
+        try:
+            answer = await self._backend.update(id, ACT, text, chosen, by=by)
+        except InstanceFinishedError:
+            raise await self._too_late(id, action, by, chosen) from None
+        return msgspec.json.decode(answer, type=Answer)
+
+    async def _too_late(self, id: str, action: Action, by: Actor, action_id: str) -> Exception:
+        """It has ended; who may know learns how, when and by whom."""
+        _, audited = await self._audited(id)
+        at = max(self._clock.now(), audited.state.opened_at)
+        try:
+            machine.check(audited.request, audited.state, action, by, at)
+        except Refusal as refusal:
+            return refusal.error(id, action_id)
+        return UpdateConflictError(id, action_id, "This approval has ended; nothing changed.")
+
+    async def _audited(self, id: str) -> tuple[Any, audit.Audit]:
+        found = await self._backend.get(check_instance_id(id))
+        if found.name != APPROVAL:
+            raise InstanceNotFoundError(id)
+        return found, audit.fold(await self._backend.history(id, None), id=id)
+
+    async def decide_event(
+        self,
+        id: str,
+        approved: bool,
+        comment: str = "",
+        /,
+        *,
+        by: Actor,
+        event_id: str | None = None,
+    ) -> None:
+        """Answer the plain form: raise the event "Approval" with `{"approved", "by", "comment"}`.
+
+        Raises: UpdateForbiddenError for who is no approver; as `Client.raise_event`.
+        """
+        chosen = new_id() if event_id is None else check_name("an event id", event_id)
+        if by.agent or not {"approver", "lead"} & set(by.roles):
+            raise UpdateForbiddenError(
+                id, chosen, "Only people with the role approver or lead decide.", {"rule": "role"}
+            )
+        told = {"approved": approved, "by": by.id, "comment": comment}
+        data = codec.encode(told, "The decision")
+        await self._backend.raise_event(check_instance_id(id), "Approval", data, chosen)

@@ -1,0 +1,167 @@
+"""What every page needs: the client, who asks, the time, and how a template becomes an answer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+from fastapi import Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse, Response
+
+from adjourn.approvals.people import Authenticator, LocalPeople
+from adjourn.client.client import Client
+from adjourn.dashboard.streams import Streams
+from adjourn.dashboard.text import plain
+from adjourn.dashboard.views.words import Face, Names
+from adjourn.engine.clock import new_id
+from adjourn.errors import NotSignedInError
+from adjourn.model.actor import Actor
+from adjourn.model.approval import Risk
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What one dashboard is made of."""
+
+    client: Client
+    people: Authenticator
+    hold_above: Risk
+    """From this risk on, approving asks for a held button and a comment."""
+    clock: Callable[[], datetime]
+    """Aware UTC."""
+    streams: Streams
+    pages: Environment
+
+    @property
+    def switchable(self) -> list[Face]:
+        """Whom anybody on this machine may act as; nobody where people sign in."""
+        if not isinstance(self.people, LocalPeople):
+            return []
+        names = Names(self.people, Actor(id=""))
+        return [names.face(id) for id in self.people.people]
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request of one person."""
+
+    request: Request
+    desk: Desk
+    actor: Actor
+    now: datetime
+    names: Names
+
+    @property
+    def client(self) -> Client:
+        return self.desk.client
+
+    @property
+    def partial(self) -> bool:
+        """Whether the script asks for a part of the page."""
+        return self.request.headers.get("hx-request") == "true"
+
+    @property
+    def operator(self) -> bool:
+        """Whether they may look behind the approvals: at instances and exports."""
+        return not {"approver", "lead", "auditor", "admin"}.isdisjoint(self.actor.roles)
+
+    def page(
+        self, template: str, *, title: str, place: str = "", status: int = 200, **words: Any
+    ) -> Response:
+        """The template as an answer. Words that it does not get are an error, not nothing."""
+        frame = {
+            **nobody_words(self.request, title),
+            "place": place,
+            "me": self.names.face(self.actor.id),
+            "people": self.desk.switchable,
+        }
+        return rendered(self.desk, template, {**frame, **words}, status)
+
+    def way(self, back: str = "", surface: str = "page") -> Way:
+        """The hidden part of a form."""
+        return Way(new_id(), back, surface)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What every form carries besides the version: a key under which it counts once, and where its
+    answer is shown."""
+
+    key: str
+    back: str
+    """The query of the inbox that it belongs to."""
+    surface: str
+    """`inbox`, beside the list, or `page`."""
+
+
+def desk_of(request: Request) -> Desk:
+    return cast("Desk", request.app.state.desk)
+
+
+async def visit_of(request: Request) -> Visit:
+    """The request with its person. Raises: NotSignedInError."""
+    desk = desk_of(request)
+    actor = await desk.people.identify(request.headers, request.cookies)
+    if actor is None:
+        raise NotSignedInError
+    return Visit(request, desk, actor, desk.clock(), Names(desk.people, actor))
+
+
+def nobody_words(request: Request, title: str) -> dict[str, Any]:
+    """What every page's frame needs where nobody is signed in."""
+    return {
+        "title": title,
+        "place": "",
+        "page_class": "",
+        "me": None,
+        "people": [],
+        "switchable": isinstance(desk_of(request).people, LocalPeople),
+        "here": here_of(request),
+        "said": "",
+        "notice": None,
+    }
+
+
+def here_of(request: Request) -> str:
+    """Where a person is: path and query; the inbox, where this request is no page of its own."""
+    if request.method != "GET" or request.headers.get("hx-request") == "true":
+        return "/"
+    query = request.url.query
+    return request.url.path + (f"?{query}" if query else "")
+
+
+def rendered(desk: Desk, template: str, words: Mapping[str, Any], status: int) -> Response:
+    text = desk.pages.get_template(template).render(words)
+    return HTMLResponse(text, status)
+
+
+def make_pages(version_of: Callable[[str], str]) -> Environment:
+    """The templates: everything is escaped, and a name that nobody gave is an error."""
+    pages: Any = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    pages.filters["plain"] = plain
+
+    def asset(name: str) -> str:
+        return f"/static/{name}?v={version_of(name)}"
+
+    pages.globals["asset"] = asset
+    return cast("Environment", pages)
+
+
+def asset_version(name: str) -> str:
+    """A word that changes with the file, so that browsers may keep it."""
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]

@@ -1,0 +1,127 @@
+"""Errors as pages: what happened, and what to do next. Never a stack trace."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from adjourn import errors
+from adjourn.dashboard.desk import Visit, desk_of, here_of, nobody_words, rendered, visit_of
+from adjourn.dashboard.text import plain
+from adjourn.engine.clock import new_id
+from adjourn.errors import AdjournError, NotSignedInError
+
+_log = logging.getLogger("adjourn.dashboard")
+
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    # With "no-referrer" browsers say `Origin: null` when a form is sent, as for a stranger's page.
+    "referrer-policy": "same-origin",
+}
+"""What every answer says to a browser: nothing of other origins, nothing inline."""
+
+STATUS: Mapping[type[AdjournError], tuple[int, str]] = {
+    errors.InstanceNotFoundError: (404, "There is nothing here"),
+    errors.InvalidIdError: (404, "There is nothing here"),
+    errors.UpdateForbiddenError: (403, "You may not do this"),
+    errors.UpdateConflictError: (409, "It has changed"),
+    errors.UpdateInvalidError: (422, "Something is missing"),
+    errors.UpdateRefusedError: (409, "It was refused"),
+    errors.InstanceFinishedError: (409, "It has ended"),
+    errors.WrongStateError: (409, "It cannot be done now"),
+    errors.InvalidPayloadError: (422, "Something is missing"),
+    errors.SerializationError: (422, "Something is missing"),
+    errors.PayloadTooLargeError: (413, "That is too much"),
+    errors.TooManyEventsError: (429, "Too many at once"),
+    errors.StorageFullError: (507, "The disk is full"),
+    errors.HistoryDamagedError: (500, "This history is damaged"),
+    errors.StorageError: (503, "The file cannot be read"),
+    errors.EngineStoppedError: (503, "The engine has stopped"),
+}
+"""By class; a class that is not here is answered as the nearest one that it derives from."""
+
+TOLD = {
+    403: ("You may not do this", "Your roles do not allow it."),
+    404: ("There is nothing here", "It does not exist, or you may not see it."),
+    405: ("There is nothing here", "This address answers other requests only."),
+    408: ("It took too long", "Send it again."),
+    413: ("That is too much", "Send less of it."),
+    429: ("Too many at once", "Too many pages listen for changes."),
+}
+
+
+def problem_of(error: AdjournError) -> tuple[int, str]:
+    """The HTTP status and the title that say this error."""
+    for kind in type(error).__mro__:
+        if kind in STATUS:
+            return STATUS[kind]
+    return 500, "Something went wrong"
+
+
+async def problem_page(
+    request: Request, status: int, heading: str, text: str, log_id: str = ""
+) -> Response:
+    """The page, or the part of one where the script asks for a part."""
+    words: dict[str, Any] = {
+        "heading": plain(heading),
+        "text": plain(text),
+        "code": status,
+        "log_id": log_id,
+    }
+    try:
+        visit: Visit = await visit_of(request)
+    except NotSignedInError:
+        words |= nobody_words(request, heading)
+        return rendered(desk_of(request), "problem.html", words, status)
+    template = "problem_part.html" if visit.partial else "problem.html"
+    return visit.page(template, title=heading, status=status, **words)
+
+
+def install_problems(app: FastAPI) -> None:
+    """Make `app` answer every error with a page."""
+
+    async def nobody(request: Request, error: Exception) -> Response:
+        target = f"/people?back={quote(here_of(request))}"
+        if request.headers.get("hx-request") == "true":
+            return Response(status_code=401, headers={"hx-redirect": target})
+        if request.method in ("GET", "HEAD"):
+            return RedirectResponse(target, 303)
+        return await problem_page(request, 401, "Nobody is signed in", str(error))
+
+    async def known(request: Request, error: Exception) -> Response:
+        assert isinstance(error, AdjournError)
+        status, heading = problem_of(error)
+        text = TOLD[404][1] if status == 404 else str(error)
+        return await problem_page(request, status, heading, text)
+
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        heading, text = TOLD.get(error.status_code, ("Something went wrong", str(error.detail)))
+        return await problem_page(request, error.status_code, heading, text)
+
+    async def unknown(request: Request, error: Exception) -> Response:
+        log_id = new_id()
+        _log.error("request %s went wrong", log_id)
+        text = "Something went wrong inside. Nothing was told to anybody; the log says more."
+        heading = "Something went wrong"
+        # Whatever it was may be in our way here as well: nothing is asked of anybody.
+        frame = nobody_words(request, heading) | {"switchable": False}
+        words = {"heading": heading, "text": text, "code": 500, "log_id": log_id}
+        answer = rendered(desk_of(request), "problem.html", {**frame, **words}, 500)
+        answer.headers.update(HEADERS)  # it is answered outside of all middleware
+        return answer
+
+    app.add_exception_handler(NotSignedInError, nobody)
+    app.add_exception_handler(AdjournError, known)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, unknown)

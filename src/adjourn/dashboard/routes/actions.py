@@ -1,0 +1,180 @@
+"""The one door through which people act on an approval."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from adjourn.dashboard.body import Form, form_of
+from adjourn.dashboard.desk import Visit, Way, visit_of
+from adjourn.dashboard.problems import problem_of
+from adjourn.dashboard.routes.approvals import approval_page, next_of, page_link
+from adjourn.dashboard.routes.panels import (
+    Trouble,
+    kept_text,
+    notice_of,
+    panel_words,
+    plain_words,
+    said_of,
+)
+from adjourn.dashboard.search import Search
+from adjourn.dashboard.text import listed, plain
+from adjourn.dashboard.times import clock
+from adjourn.dashboard.views.act import MOVES_ON, check_first, field_errors, sent_action
+from adjourn.dashboard.views.panel import Draft, happened, moment_of
+from adjourn.dashboard.views.words import ENDED, STATUS
+from adjourn.errors import (
+    AdjournError,
+    InstanceFinishedError,
+    UpdateConflictError,
+    UpdateForbiddenError,
+    UpdateInvalidError,
+    UpdateRefusedError,
+    WrongStateError,
+)
+from adjourn.model.approval import Action, Approve, Reject
+
+router = APIRouter()
+
+
+@router.post("/approvals/{id}/act")
+async def act(request: Request, id: str) -> Response:
+    """Do what the form says, for whoever sends it. 303 to where they go on; 403, 409 and 422 show
+    the approval as it is, with what they typed."""
+    visit = await visit_of(request)
+    form = await form_of(request)
+    surface = "inbox" if form.words("surface") == "inbox" else "page"
+    search = Search.of_text(form.words("back"))
+    way = visit.way(search.address(), surface)
+    if form.words("event"):
+        return await _act_on_event(visit, id, form, search, way)
+    view = await visit.client.approvals.get(id, by=visit.actor)
+    sent = sent_action(form, view, visit.now, visit.desk.hold_above)
+    goes_to = id
+    if form.words("do") in MOVES_ON and surface == "inbox":
+        after = await next_of(visit, search, id)
+        goes_to = after.id if after else ""
+    try:
+        if sent.errors:
+            check_first(view, sent.action, visit.actor, visit.now)
+            return await _refused(visit, id, way, 422, _missing(), Draft(form, sent.errors))
+        await visit.client.approvals.act(
+            id, sent.action, by=visit.actor, action_id=_action_id(form, sent.action)
+        )
+    except (UpdateRefusedError, WrongStateError, InstanceFinishedError) as error:
+        return await _explained(visit, id, way, form, error)
+    return await _done(visit, id, goes_to, search, way, form.words("do"))
+
+
+async def _act_on_event(visit: Visit, id: str, form: Form, search: Search, way: Way) -> Response:
+    """The plain form has no versions: the event's id makes it count once."""
+    await plain_words(visit, id)
+    approved, comment = form.words("do") == "approve", form.words("comment")
+    if not approved and not comment:
+        draft = Draft(form, {"reason": "A rejection needs a reason."})
+        return await _refused(visit, id, way, 422, _missing(), draft)
+    after = await next_of(visit, search, id) if way.surface == "inbox" else None
+    action = Approve(version=0, comment=comment) if approved else Reject(version=0, reason=comment)
+    try:
+        await visit.client.approvals.decide_event(
+            id, approved, comment, by=visit.actor, event_id=_action_id(form, action)
+        )
+    except (UpdateRefusedError, WrongStateError, InstanceFinishedError) as error:
+        return await _explained(visit, id, way, form, error)
+    goes_to = (after.id if after else "") if way.surface == "inbox" else id
+    return await _done(visit, id, goes_to, search, way, "event")
+
+
+def _action_id(form: Form, action: Action) -> str | None:
+    """The form's key with what it asks for: a form that is sent twice counts once, and one that was
+    changed before it is sent again is another action."""
+    key = form.words("key")
+    if not 16 <= len(key) <= 64 or not key.isalnum():
+        return None
+    return f"{key}-{hashlib.sha256(msgspec.json.encode(action)).hexdigest()[:16]}"
+
+
+async def _done(visit: Visit, id: str, goes_to: str, search: Search, way: Way, do: str) -> Response:
+    """On to the next page: a redirect, or for the script the part that changes."""
+    done = id if do in ("approve", "reject") else ""
+    said = "" if visit.partial else do  # the script is told in the answer itself
+    if way.surface == "page":
+        link = page_link(id, way, done=done, said=said)
+    else:
+        link = search.link(open=goes_to, done=done, said=said)
+    if not visit.partial:
+        return RedirectResponse(link, 303)
+    notice = await notice_of(visit, done, way.back)
+    words: dict[str, Any] = {"notice": notice, "said": said_of(do)}
+    if goes_to:
+        words |= await panel_words(visit, goes_to, way, "")
+        answer = visit.page("panel.html", title="", **words)
+    else:
+        answer = visit.page("no_panel.html", title="", way=way, finished=True, **words)
+    answer.headers["hx-push-url" if goes_to != id else "hx-replace-url"] = link
+    return answer
+
+
+# Refusals.
+
+
+def _missing() -> Trouble:
+    return Trouble("warn", "edit", "Not sent yet", "See what is missing; nothing changed.")
+
+
+async def _explained(visit: Visit, id: str, way: Way, form: Form, error: AdjournError) -> Response:
+    """The approval as it is now, and why it was refused."""
+    draft = Draft(form)
+    match error:
+        case UpdateForbiddenError():
+            text = f"{error.reason} Nothing changed."
+            trouble = Trouble("no", "lock", "You may not do this", plain(text))
+        case UpdateConflictError():
+            trouble = _conflict(visit, error)
+        case UpdateInvalidError():
+            draft, trouble = Draft(form, field_errors(error)), _missing()
+        case _:
+            heading = problem_of(error)[1]
+            trouble = Trouble("no", "slash", heading, plain(str(error)))
+    return await _refused(visit, id, way, problem_of(error)[0], trouble, draft)
+
+
+def _conflict(visit: Visit, error: UpdateConflictError) -> Trouble:
+    """Who was first, and when."""
+    details = error.details
+    since = details.get("since", [])
+    by = listed([visit.names.you(str(each)) for each in details.get("by", [])])
+    at = moment_of(details.get("at"))
+    when = "" if at is None else f" at {clock(at, visit.now).text}"
+    who = f" by {by}" if by else ""
+    lines = happened(since, visit.names, visit.now)
+    if details.get("status") in ENDED:
+        title = f"Already {STATUS[details['status']].text.lower()}{who}{when}; nothing changed"
+    elif since and since[-1].get("what") == "claimed":
+        title = f"Claimed{who}{when}; nothing changed"
+    elif since:
+        title = "It has changed since you looked; what you sent was not done"
+    else:
+        title = plain(error.reason)
+    return Trouble("warn", "swap", title, "", lines)
+
+
+async def _refused(
+    visit: Visit, id: str, way: Way, status: int, trouble: Trouble, draft: Draft
+) -> Response:
+    words = await panel_words(visit, id, way, "", draft, trouble)
+    panel = words["panel"] or words["plain_panel"]
+    if not panel.decidable and kept_text(draft):
+        kept = Trouble(
+            trouble.tone, trouble.icon, trouble.title, trouble.text, trouble.lines, kept_text(draft)
+        )
+        words["trouble"] = kept
+    if visit.partial:
+        return visit.page("panel.html", title="", status=status, **words)
+    search = Search.of_text(way.back)
+    words["way"] = visit.way(way.back, "page")
+    return await approval_page(visit, id, search, words, status=status)

@@ -1,0 +1,1 @@
+"""What the templates show: pure functions from what the client tells, to words."""

@@ -1,0 +1,69 @@
+"""The plain form: an orchestrator that waits for an event called Approval, and says no more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+import msgspec
+
+from adjourn.dashboard.text import label_of, one_line, plain
+from adjourn.dashboard.times import ago
+from adjourn.dashboard.views.fields import shown
+from adjourn.dashboard.views.panel import Draft
+from adjourn.dashboard.views.words import Fact, key_of
+from adjourn.model.actor import Actor
+from adjourn.model.state import InstanceState
+
+EVENT = "Approval"
+
+
+@dataclass(frozen=True, slots=True)
+class PlainPanel:
+    """What is known of it: its instance, and what that was started with."""
+
+    id: str
+    key: str
+    title: str
+    facts: list[Fact]
+    input: list[Fact]
+    raw: str
+    """The input where it is no object."""
+    waiting: bool
+    decidable: bool
+    problem: str
+    draft: Draft
+
+
+def plain_view(state: InstanceState, actor: Actor, now: datetime, draft: Draft) -> PlainPanel:
+    """The panel of a waiting instance."""
+    waiting = any(name.casefold() == EVENT.casefold() for name in state.waiting_for)
+    given = None if state.input is None else msgspec.json.decode(state.input)
+    told = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    facts = [
+        Fact("Instance", plain(state.id), href=f"/instances/{state.id}"),
+        Fact("Orchestrator", plain(state.name)),
+        Fact("Started", when=ago(state.created_at, now)),
+        Fact("Waiting since", when=ago(state.updated_at, now)),
+        Fact("Status", plain(state.status)),
+    ]
+    return PlainPanel(
+        id=state.id,
+        key=key_of(state.id),
+        title=_title(state),
+        facts=facts,
+        input=[Fact(label_of(name), shown(value)) for name, value in told.items()],
+        raw="" if told or given is None else shown(given),
+        waiting=waiting,
+        decidable=waiting and not actor.agent and bool({"approver", "lead"} & set(actor.roles)),
+        problem=plain(state.problem or ""),
+        draft=draft,
+    )
+
+
+def _title(state: InstanceState) -> str:
+    """Its custom status where that is a text: the workflow's own words, as in the list."""
+    told = None if state.custom_status is None else msgspec.json.decode(state.custom_status)
+    words = told if isinstance(told, str) and told.strip() else f"{state.name} {state.id}"
+    return one_line(words, 300)

@@ -1,0 +1,130 @@
+"""Rows of the inbox."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import get_args
+
+import msgspec
+
+from adjourn.dashboard.search import Search
+from adjourn.dashboard.text import counted, listed, money, one_line, plain
+from adjourn.dashboard.times import When, ago, clock, until
+from adjourn.dashboard.views.words import ENDED, EXECUTION, RISK, STATUS, Chip, Names, key_of
+from adjourn.model.approval import Risk
+from adjourn.model.inbox import InboxRow
+
+RISKS: tuple[Risk, ...] = get_args(Risk)
+
+
+@dataclass(frozen=True, slots=True)
+class RowView:
+    """One row as the list shows it."""
+
+    id: str
+    key: str
+    mark: str
+    """Changes with anything that the row says, and not with time."""
+    href: str
+    """The inbox with this row open."""
+    panel: str
+    """Its panel, for the script."""
+    title: str
+    kind: str
+    risk: Chip | None
+    policy: str
+    asks: str
+    amount: str
+    age: When
+    due: When | None
+    chips: list[Chip]
+    pick: str
+    """What its check box says; empty where it cannot be decided together with others."""
+    ended: bool
+    opened: bool
+
+
+def row_view(row: InboxRow, search: Search, names: Names, now: datetime, open_id: str) -> RowView:
+    """`open_id` is the row whose panel is shown."""
+    back = search.address()
+    ended = row.status in ENDED
+    return RowView(
+        id=row.id,
+        key=key_of(row.id),
+        mark=hashlib.sha256(msgspec.json.encode(row)).hexdigest()[:12],
+        href=search.link(open=row.id),
+        panel=panel_address(row.id, back),
+        title=one_line(row.title, 300),
+        kind=plain(row.kind) or ("Event" if row.pattern == "event" else ""),
+        risk=None if row.risk == "low" else RISK[row.risk],
+        policy=plain(row.policy),
+        asks=asks(row, names),
+        amount="" if row.amount is None else money(row.amount, row.currency),
+        age=_age(row, now),
+        due=None if ended or row.due_at is None else until(row.due_at, now),
+        chips=chips(row, names, now),
+        pick="" if ended or row.problem or row.pattern == "event" else f"{row.version}@{row.id}",
+        ended=ended,
+        opened=row.id == open_id,
+    )
+
+
+def panel_address(id: str, back: str) -> str:
+    """Where the panel of an approval is, beside the inbox that `back` describes."""
+    return f"/approvals/{id}/panel" + (f"?{back}" if back else "")
+
+
+def asks(row: InboxRow, names: Names) -> str:
+    """Who asks, and for whom."""
+    requester = names(row.requester) if row.requester else ""
+    if requester and row.on_behalf_of:
+        return f"{requester} for {one_line(row.on_behalf_of, 60)}"
+    return requester or one_line(row.on_behalf_of, 60)
+
+
+def _age(row: InboxRow, now: datetime) -> When:
+    if row.status in ENDED and row.decided_at is not None:
+        return ago(row.decided_at, now)
+    return ago(row.opened_at, now)
+
+
+def chips(row: InboxRow, names: Names, now: datetime) -> list[Chip]:
+    """What stands at the right of a row: the states that matter for what to do next."""
+    found: list[Chip] = []
+    if row.problem:
+        found.append(Chip("Blocked", "no", "slash", plain(row.problem)))
+    if row.status in ENDED:
+        return [*found, *_outcome(row, names)]
+    snoozed = row.snoozed.get(names.me)
+    if snoozed is not None and snoozed > now:
+        found.append(Chip(f"Until {clock(snoozed, now).text}", "quiet", "snooze", "Snoozed by you"))
+    if row.asked_by or row.status == "info_requested":
+        who = listed([names.you(id) for id in row.asked_by])
+        found.append(Chip("Question", "warn", "question", f"Asked by {who}" if who else ""))
+    if row.holder:
+        mine = row.holder == names.me
+        text = "You" if mine else names(row.holder)
+        found.append(Chip(text, "info" if mine else "", "person", f"Claimed by {text}"))
+    if row.need > 1:
+        votes = f"{len(row.voted)} of {row.need}"
+        found.append(Chip(votes, "", "votes", f"{votes} approvals"))
+    if row.escalated:
+        found.append(Chip("Escalated", "warn", "up", f"Escalated {counted(row.escalated, 'time')}"))
+    return found
+
+
+def _outcome(row: InboxRow, names: Names) -> list[Chip]:
+    status = STATUS[row.status]
+    who = listed([names.you(id) for id in row.decided_by])
+    text = f"{status.text} by {who}" if who else status.text
+    found = [Chip(text, status.tone, status.icon)]
+    if row.execution != "none":
+        found.append(EXECUTION[row.execution])
+    return found
+
+
+def needs_hold(risk: Risk, hold_above: Risk) -> bool:
+    """Whether approving asks for a firmer hand."""
+    return RISKS.index(risk) >= RISKS.index(hold_above)

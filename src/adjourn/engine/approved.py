@@ -1,0 +1,74 @@
+"""The effect of a decision: started once, with exactly what was approved, and shown beside it."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import msgspec
+
+from adjourn.engine.batch import Batch
+from adjourn.engine.instance import Instance
+from adjourn.errors import ApprovalRequiredError
+from adjourn.model import commands, events
+from adjourn.model.approval import APPROVAL
+from adjourn.model.events import decode_event
+from adjourn.model.inbox import ExecutionState
+from adjourn.store.protocol import InstanceRow
+
+
+class _Outcome(msgspec.Struct):
+    outcome: str
+    digest: str = ""
+
+
+def begin(batch: Batch, row: InstanceRow, command: commands.ScheduleActivity) -> None:
+    """The effect is about to start. Raises: ApprovalRequiredError, which the workflow gets."""
+    id = command.approval
+    approval = batch.memory.look_up(id)
+    if approval is None or approval.row.name != APPROVAL or approval.row.parent != row.key:
+        raise ApprovalRequiredError(f"{id} is no approval that this instance asked for.")
+    decided = _outcome(batch, approval)
+    if decided is None or decided.outcome != "approved":
+        raise ApprovalRequiredError(f"{id} was not approved, so nothing may be executed for it.")
+    arguments = msgspec.json.decode(command.input, type=dict[str, msgspec.Raw])
+    if [sha256(bytes(value)).hexdigest() for value in arguments.values()] != [decided.digest]:
+        raise ApprovalRequiredError(
+            f"{id} approved another value than the one that activity {command.name!r} was given."
+        )
+    if _executed(batch, approval.row.key):
+        raise ApprovalRequiredError(f"{id} has been executed already: one decision, one effect.")
+    note(batch, id, "running")
+
+
+def note(batch: Batch, approval: str, state: ExecutionState) -> None:
+    """Show what became of the effect of this approval; an empty id is of no approval."""
+    if not approval:
+        return
+    instance = batch.memory.look_up(approval)
+    if instance is not None:
+        batch.executions.append((instance.row.key, state))
+        batch.listed.add(approval)
+
+
+def _outcome(batch: Batch, approval: Instance) -> _Outcome | None:
+    """What the approval answered; its last row may be of this very step."""
+    row = approval.row
+    if approval.fresh:
+        body = approval.fresh[-1][3]
+    else:
+        body = batch.memory.store.row(row.key, row.execution, -1) or b""
+    try:
+        last = decode_event(body)
+        if not isinstance(last, events.InstanceCompleted):
+            return None
+        return msgspec.json.decode(last.result, type=_Outcome)
+    except msgspec.MsgspecError:
+        return None  # damaged: then nothing is executed
+
+
+def _executed(batch: Batch, key: int) -> bool:
+    for listed, state in reversed(batch.executions):
+        if listed == key:
+            return state != "queued"
+    row = batch.memory.store.inbox_row(key)
+    return row is not None and row.execution not in ("none", "queued")
