@@ -30,8 +30,9 @@ test: $(VENV)/.dev ## Run all tests, with a short crash campaign; finds or insta
 	@$(BIN)/python tests/browser/chromium.py
 	@$(BIN)/python -m pytest --quiet -n 2 --dist worksteal
 
-demo: $(VENV)/.$(READY) ## Play the support agent's story; needs no development tools.
+demo: $(VENV)/.$(READY) ## Play the support agent's story, then serve the dashboard until Ctrl-C.
 	@$(BIN)/python -m support_agent.demo
+	@exec $(BIN)/python -m support_agent.desk_demo
 
 bench: $(VENV)/.dev ## Run every benchmark and print its table; minutes, on a quiet machine.
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done

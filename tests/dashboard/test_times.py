@@ -35,6 +35,13 @@ def test_how_long_ago_with_the_exact_moment_beside_it() -> None:
     assert lasted(NOW, NOW + timedelta(hours=3)) == "3 h"
 
 
+def test_what_is_past_is_told_roughly() -> None:
+    assert ago(NOW - timedelta(hours=2, minutes=10), NOW).text == "2 h ago"
+    assert ago(NOW - timedelta(days=2, hours=4), NOW).text == "2 d ago"
+    assert until(NOW - timedelta(hours=2, minutes=10), NOW).text == "overdue 2 h"
+    assert until(NOW + timedelta(hours=2, minutes=10), NOW).text == "in 2 h 10 min"
+
+
 def test_what_is_due_is_marked_when_it_is_near_and_when_it_is_past() -> None:
     far, near = until(NOW + timedelta(hours=2), NOW), until(NOW + timedelta(minutes=5), NOW)
     past = until(NOW - timedelta(hours=3), NOW)

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from adjourn import errors
 from adjourn.dashboard.desk import Visit, desk_of, here_of, nobody_words, rendered, visit_of
+from adjourn.dashboard.streams import TooManyStreamsError
 from adjourn.dashboard.text import plain
 from adjourn.engine.clock import new_id
 from adjourn.errors import AdjournError, NotSignedInError
@@ -47,6 +48,8 @@ STATUS: Mapping[type[AdjournError], tuple[int, str]] = {
     errors.HistoryDamagedError: (500, "This history is damaged"),
     errors.StorageError: (503, "The file cannot be read"),
     errors.EngineStoppedError: (503, "The engine has stopped"),
+    errors.RemoteError: (502, "The engine cannot be reached"),
+    TooManyStreamsError: (429, "Too many at once"),
 }
 """By class; a class that is not here is answered as the nearest one that it derives from."""
 

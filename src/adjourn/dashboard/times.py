@@ -24,8 +24,8 @@ class When:
     tone: Tone = ""
 
 
-def span(length: timedelta) -> str:
-    """`45 s`, `12 min`, `2 h 10 min`, `2 d 4 h`: never more than two units."""
+def span(length: timedelta, *, rough: bool = False) -> str:
+    """`45 s`, `12 min`, `2 h 10 min`, `2 d 4 h`: two units at most, and one where it is `rough`."""
     seconds = max(0, int(length.total_seconds()))
     if seconds < 60:
         return f"{seconds} s"
@@ -34,9 +34,10 @@ def span(length: timedelta) -> str:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     if hours < 24:
-        return f"{hours} h {minutes} min" if minutes and hours < 10 else f"{hours} h"
+        fine = minutes and hours < 10 and not rough
+        return f"{hours} h {minutes} min" if fine else f"{hours} h"
     days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if hours and days < 10 else f"{days} d"
+    return f"{days} d {hours} h" if hours and days < 10 and not rough else f"{days} d"
 
 
 def exact(moment: datetime) -> str:
@@ -47,7 +48,7 @@ def exact(moment: datetime) -> str:
 def ago(moment: datetime, now: datetime) -> When:
     """How long something has been there: "12 min ago"."""
     past = now - moment
-    text = "just now" if past < timedelta(minutes=1) else f"{span(past)} ago"
+    text = "just now" if past < timedelta(minutes=1) else f"{span(past, rough=True)} ago"
     return When(text, moment.isoformat(), exact(moment), "ago")
 
 
@@ -55,7 +56,8 @@ def until(moment: datetime, now: datetime) -> When:
     """How long is left: "in 2 h", "overdue 3 h"."""
     left = moment - now
     if left <= timedelta():
-        return When(f"overdue {span(-left)}", moment.isoformat(), exact(moment), "until", "late")
+        text = f"overdue {span(-left, rough=True)}"
+        return When(text, moment.isoformat(), exact(moment), "until", "late")
     tone: Tone = "soon" if left < SOON else ""
     return When(f"in {span(left)}", moment.isoformat(), exact(moment), "until", tone)
 

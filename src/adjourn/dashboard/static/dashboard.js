@@ -23,15 +23,15 @@
 
   // Times. The server writes them; here they stay true, and become local.
 
-  function span(ms) {
+  function span(ms, rough = false) {
     const seconds = Math.max(0, Math.floor(ms / 1000));
     if (seconds < 60) return `${seconds} s`;
     const minutes = Math.floor(seconds / 60);
     if (minutes < 60) return `${minutes} min`;
     const hours = Math.floor(minutes / 60);
-    if (hours < 24) return minutes % 60 && hours < 10 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+    if (hours < 24) return minutes % 60 && hours < 10 && !rough ? `${hours} h ${minutes % 60} min` : `${hours} h`;
     const days = Math.floor(hours / 24);
-    return hours % 24 && days < 10 ? `${days} d ${hours % 24} h` : `${days} d`;
+    return hours % 24 && days < 10 && !rough ? `${days} d ${hours % 24} h` : `${days} d`;
   }
 
   function clock(at) {
@@ -45,8 +45,8 @@
     const left = at - now;
     let text = "";
     if (element.dataset.when === "clock") text = clock(at);
-    else if (element.dataset.when === "ago") text = left > -60000 ? "just now" : `${span(-left)} ago`;
-    else text = left <= 0 ? `overdue ${span(-left)}` : `in ${span(left)}`;
+    else if (element.dataset.when === "ago") text = left > -60000 ? "just now" : `${span(-left, true)} ago`;
+    else text = left <= 0 ? `overdue ${span(-left, true)}` : `in ${span(left)}`;
     if (element.dataset.when === "until") {
       element.classList.toggle("when-late", left <= 0);
       element.classList.toggle("when-soon", left > 0 && left < 3600000);
@@ -117,6 +117,7 @@
   // Live rows. The stream says that something changed; what changed is asked for.
 
   let tag = "";
+  let told = null; // the first page of this view, as it was last told
   let asked = 0;
   let waiting = 0;
   const gone = new Set();
@@ -138,31 +139,36 @@
     if (!inbox) return;
     const headers = tag ? { "If-None-Match": tag } : {};
     const answer = await fetch(inbox.dataset.live, { headers });
-    if (answer.status === 304) return;
-    if (!answer.ok) throw new Error(`live: ${answer.status}`);
-    tag = answer.headers.get("etag") ?? "";
-    const told = await answer.json();
+    if (!answer.ok && answer.status !== 304) throw new Error(`live: ${answer.status}`);
+    if (answer.ok) {
+      tag = answer.headers.get("etag") ?? "";
+      told = await answer.json();
+      showRows();
+    }
+    await Promise.all([...gone].slice(-GONE_LIMIT).map(refreshGone));
+  }
+
+  function showRows() {
     for (const [view, count] of Object.entries(told.counts)) {
       const place = one(`[data-count-of="${view}"]`);
       if (place) place.textContent = count;
     }
     document.title = document.title.replace(/^(.*?)( \(.*\))?( · Adjourn)$/, `$1${told.count && ` (${told.count})`}$3`);
     for (const row of told.rows) replaceRow(row.key, row.mark, row.html);
-    tellNews(told);
+    tellNews();
     const present = new Set(told.rows.map((row) => row.key));
     present.forEach((key) => gone.delete(key));
     for (const row of all(".row").slice(0, told.limit)) if (!present.has(row.dataset.key)) gone.add(row.dataset.key);
-    await Promise.all([...gone].slice(-GONE_LIMIT).map((key) => refreshGone(key, told.more)));
   }
 
   // It has left the view, or only moved on to the next page: it stays where it is, as it is now.
-  async function refreshGone(key, more) {
+  async function refreshGone(key) {
     const row = one(`#row-${key}`);
     if (!row) return void gone.delete(key);
     const answer = await fetch(`/rows/${encodeURIComponent(row.dataset.id)}?${inbox.dataset.back}`);
     if (answer.ok) replaceRow(key, answer.headers.get("x-mark"), await answer.text());
     const now = one(`#row-${key}`);
-    now?.classList.toggle("gone", !more || now.matches(".ended"));
+    now?.classList.toggle("gone", !told.more || now.matches(".ended"));
   }
 
   function replaceRow(key, mark, html) {
@@ -187,7 +193,8 @@
 
   // New is what stands among the known rows. What comes after them, with more to follow, was there
   // before: it moved up from the next page.
-  function tellNews({ rows, more }) {
+  function tellNews() {
+    const { rows, more } = told;
     const known = rows.map((row) => Boolean(one(`#row-${row.key}`)));
     const end = more ? known.lastIndexOf(true) : known.length;
     const count = known.filter((each, at) => !each && at < end).length;
@@ -203,14 +210,14 @@
     const { approval: id, version } = shown.dataset;
     const answer = await fetch(`/approvals/${encodeURIComponent(id)}/news?version=${version}`);
     if (answer.status !== 200 || !shown.isConnected) return;
-    const told = await answer.json();
+    const news = await answer.json();
     const execution = one("#execution", shown);
-    if (execution) execution.innerHTML = told.execution;
+    if (execution) execution.innerHTML = news.execution;
     const bar = one("#changed", shown);
-    bar.hidden = !told.changed;
-    if (told.changed && bar.dataset.told !== told.changed) {
-      bar.dataset.told = told.changed;
-      bar.innerHTML = told.changed;
+    bar.hidden = !news.changed;
+    if (news.changed && bar.dataset.told !== news.changed) {
+      bar.dataset.told = news.changed;
+      bar.innerHTML = news.changed;
     }
   }
 
