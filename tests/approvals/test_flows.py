@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -18,6 +19,7 @@ from adjourn.errors import (
     UpdateForbiddenError,
     UpdateInvalidError,
 )
+from adjourn.model import events
 from adjourn.model.actor import Actor
 from adjourn.model.approval import Approve, Undo
 from adjourn.testing import Sandbox
@@ -320,3 +322,65 @@ def test_a_value_that_was_not_approved_is_not_executed() -> None:
             "needs an approval"
         )
     assert [amount for _, _, amount in world.refunds] == [Decimal(1)]
+
+
+def test_two_questions_at_once_are_two_decisions() -> None:
+    world = World()
+    app = make_app(world)
+
+    @app.orchestrator
+    async def both(ctx: Context) -> list[str]:
+        asked = [
+            ctx.approval(
+                Refund(order, Decimal(1)),
+                title=f"Refund {order}",
+                to="lena",
+                expires=None,
+                undo="0s",
+            )
+            for order in ("A1", "A2")
+        ]
+        decisions = await ctx.when_all(asked)
+        return [type(decision).__name__ for decision in decisions]
+
+    with Sandbox(app) as box:
+        box.start("both", id="case-1")
+        first, second = box.inbox()
+        second.reject(by=LENA, reason="no")
+        first.approve(by=LENA)
+        assert box.result("case-1") == ["Approved", "Rejected"]
+
+
+@pytest.mark.parametrize(("word", "state"), [("completed", "done"), ("failed", "failed")])
+def test_a_crash_inside_the_effect_leaves_it_in_doubt_until_a_person_says(
+    word: Literal["completed", "failed"], state: str, tmp_path: Path
+) -> None:
+    app = make_app(World())
+
+    @app.activity(at_most_once=True, requires_approval=True)
+    def wire(refund: Refund) -> str:
+        raise AssertionError("the process dies before it runs")
+
+    @app.orchestrator
+    async def careful(ctx: Context) -> Any:
+        decision = await ctx.approval(
+            Refund("A1", Decimal(1)), title="Wire", to="lena", expires=None, undo="0s"
+        )
+        assert isinstance(decision, Approved)
+        return await ctx.execute(decision, wire)
+
+    with Sandbox(app, str(tmp_path / "one.db"), run_activities=False) as box:
+        box.start("careful", id="case-1")
+        approval = box.inbox().one()
+        approval.approve(by=LENA)
+        assert approval.row.execution == "running"
+        box.crash()
+        assert (approval.row.status, approval.row.execution) == ("approved", "unknown")
+        assert not box.waiting_activities
+        (step,) = [
+            entry.event.sequence
+            for entry in box.history("case-1")
+            if isinstance(entry.event, events.ActivityInDoubt)
+        ]
+        box.settle("case-1", step, word, by="grace", result="seen on the account")
+        assert approval.row.execution == state

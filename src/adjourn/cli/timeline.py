@@ -136,7 +136,8 @@ def _words(event: Event, story: Story) -> tuple[str, str]:
 def _asked(event: Asked, story: Story) -> tuple[str, str]:
     match event:
         case events.ActivityScheduled():
-            return f"call {printable(event.name)} {short(event.input)}", ""
+            approved = f"  (decided in {event.approval})" if event.approval else ""
+            return f"call {printable(event.name)} {short(event.input)}{approved}", ""
         case events.ActivityCancelled():
             return f"nobody waits for {story.name(event.sequence)} any more", "dim"
         case events.TimerCreated():
@@ -179,7 +180,8 @@ def _arrived(event: Arrived, story: Story) -> tuple[str, str]:
             words = f"event {printable(event.name)} {short(event.data)}"
             return words + _sent_as(event.event_id), "bold cyan"
         case events.UpdateReceived():
-            words = f"update {printable(event.name)} {short(event.data)}"
+            who = f" by {printable(event.by.id)}" if event.by else ""
+            words = f"update {printable(event.name)}{who} {short(event.data)}"
             return words + _sent_as(event.update_id), "bold cyan"
         case events.InstanceSuspended():
             return f"suspended{_reason(event.reason)}", "yellow"
