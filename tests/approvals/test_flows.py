@@ -384,3 +384,43 @@ def test_a_crash_inside_the_effect_leaves_it_in_doubt_until_a_person_says(
         ]
         box.settle("case-1", step, word, by="grace", result="seen on the account")
         assert approval.row.execution == state
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"title": " "},
+        {"title": "x" * 301},
+        {"to": []},
+        {"to": "group:"},
+        {"to": [f"person-{number}" for number in range(33)]},
+        {"need": 0},
+        {"expires": "soon"},
+        {"expires": "0s"},
+        {"due": "-1h"},
+        {"undo": "ten"},
+        {"editable": {"colour"}},
+        {"requester": "W" * 1_500},
+        {"policy": "p" * 201},
+        {"evidence": ["text"]},
+        {"escalate": {"1d": [f"p{n}" for n in range(30)], "2d": ["a", "b", "c"]}},
+        {"id": "a/b"},
+    ],
+    ids=str,
+)
+def test_a_question_that_makes_no_sense_is_refused_where_it_is_asked(terms: dict[str, Any]) -> None:
+    app = make_app(World())
+
+    @app.orchestrator
+    async def ask(ctx: Context) -> str:
+        asked = {"title": "Refund", "to": "lena", "expires": "1d", **terms}
+        try:
+            ctx.approval(Refund("A1", Decimal(1)), **asked)
+        except AdjournError as refused:
+            return type(refused).__name__
+        return "taken"
+
+    with Sandbox(app) as box:
+        box.start("ask", id="case-1")
+        assert box.result("case-1").startswith(("InvalidApproval", "Serialization", "InvalidId"))
+        assert len(box.inbox()) == 0

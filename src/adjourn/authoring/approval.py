@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, Required, TypedDict, cast
 
 import msgspec
 
@@ -36,7 +36,11 @@ AutoRule = Callable[[Any], "AutoDecision | None"]
 """A pure function of the proposal: it returns the decision `auto(...)`, or None to ask people."""
 
 RECIPIENTS_LIMIT = 32
+TITLE_LIMIT = 300  # characters
+WORD_LIMIT = 200
+REMIND_AFTER = timedelta(days=1)
 ESCALATE_AFTER = timedelta(days=2)
+UNDO = timedelta(seconds=10)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _RECIPIENT = re.compile(r"(?:(?:group|role):)?[\w.@+-]{1,100}")
@@ -69,69 +73,86 @@ def rechecking(activity: Activity[..., Any], /, *args: Any, **kwargs: Any) -> Re
     return RecheckBy(activity.name, activity.encode_arguments(args, kwargs))
 
 
-def request_of(
-    proposal: Any,
-    *,
-    title: str,
-    to: Recipients,
-    expires: Span | None,
-    evidence: Sequence[Evidence],
-    editable: Iterable[str] | Mapping[str, Bounds],
-    requester: str,
-    on_behalf_of: str,
-    not_by: Recipients,
-    need: int,
-    auto: AutoRule | None,
-    policy: str,
-    risk: Risk,
-    due: Span | None,
-    remind: Span | Sequence[Span] | None,
-    escalate: Escalations | None,
-    undo: Span,
-    recheck: RecheckBy | None,
-    reversible: bool,
-    currency: str,
-    case: str,
-) -> ApprovalRequest:
-    """The request that these arguments make. Raises: InvalidApprovalError, SerializationError."""
+class Terms(TypedDict, total=False):
+    """What `ctx.approval` takes beside the proposal. Spans are counted from the opening."""
+
+    title: Required[str]
+    """The effect in one sentence."""
+    to: Required[Recipients]
+    """Who may decide: people's ids, `group("finance")`, `role("lead")`."""
+    expires: Required[Span | None]
+    """Stated, for silence is no answer; None waits for ever."""
+    evidence: Sequence[Evidence]
+    editable: Iterable[str] | Mapping[str, Bounds]
+    """The fields that a reviewer may change, with bounds where there are any."""
+    requester: str
+    """Who asks; never an approver of it."""
+    on_behalf_of: str
+    not_by: Recipients
+    need: int
+    """How many different people must approve the very same value; 1 unless said otherwise."""
+    auto: AutoRule | None
+    """Asked first; what it returns decides at once."""
+    policy: str
+    """Why a person is asked."""
+    risk: Risk
+    due: Span | None
+    remind: Span | Sequence[Span] | None
+    """After a day, unless said otherwise."""
+    escalate: Escalations | None
+    """After two days whoever holds the role lead may decide, unless said otherwise."""
+    undo: Span
+    """How long a decision can be taken back: "10s", unless said otherwise."""
+    recheck: RecheckBy | None
+    """`rechecking(activity, ...)`: it must say the same at the opening and at the effect."""
+    reversible: bool
+    currency: str
+    case: str
+
+
+def request_of(proposal: Any, terms: Terms) -> ApprovalRequest:
+    """The request that they make. Raises: InvalidApprovalError, SerializationError."""
     value, form = _form_of(proposal)
-    fields = _editable(editable, value)
-    addressed = _recipients("to", to)
+    title, need = terms["title"], terms.get("need", 1)
+    addressed = _recipients("to", terms["to"])
     if not addressed:
         raise InvalidApprovalError('to= is empty: name people, group("...") or role("...").')
     if need < 1:
         raise InvalidApprovalError(f"need={need}: at least one person must approve.")
-    codec.check_text("The title", title, 300)
+    codec.check_text("The title", title, TITLE_LIMIT)
+    for name in ("requester", "on_behalf_of", "policy", "currency", "case"):
+        codec.check_text(f"{name}=", terms.get(name, ""), WORD_LIMIT)
     if not title.strip():
         raise InvalidApprovalError("title= is empty: say the effect in one sentence.")
-    expiry = None if expires is None else _seconds("expires", expires)
+    expiry = _seconds("expires", terms["expires"])
+    auto, recheck = terms.get("auto"), terms.get("recheck")
     return ApprovalRequest(
         kind=type(proposal).__name__,
         title=title,
         proposal=codec.encode(proposal, "The proposal"),
         form=codec.encode(form, "The proposal's schema"),
         to=addressed,
-        evidence=[_checked(each) for each in evidence],
-        editable=fields,
-        requester=requester,
-        on_behalf_of=on_behalf_of,
-        not_by=_recipients("not_by", not_by),
+        evidence=[_checked(each) for each in terms.get("evidence", ())],
+        editable=_editable(terms.get("editable", ()), value),
+        requester=terms.get("requester", ""),
+        on_behalf_of=terms.get("on_behalf_of", ""),
+        not_by=_recipients("not_by", terms.get("not_by", ())),
         need=need,
         auto=None if auto is None else auto(proposal),
-        policy=policy,
-        risk=risk,
+        policy=terms.get("policy", ""),
+        risk=terms.get("risk", "low"),
         amount=_amount(value),
-        currency=currency,
-        case=case,
-        due=None if due is None else _seconds("due", due),
-        remind=_reminders(remind, expiry),
-        escalate=_escalations(escalate, expiry),
+        currency=terms.get("currency", ""),
+        case=terms.get("case", ""),
+        due=_seconds("due", terms.get("due")),
+        remind=_reminders(terms.get("remind", REMIND_AFTER), expiry),
+        escalate=_escalations(terms.get("escalate"), expiry),
         expires=expiry,
-        undo=_seconds("undo", undo, zero=True),
+        undo=_seconds("undo", terms.get("undo", UNDO), zero=True) or 0.0,
         recheck=None
         if recheck is None
         else Recheck(activity=recheck.activity, input=recheck.input),
-        reversible=reversible,
+        reversible=terms.get("reversible", True),
     )
 
 
@@ -180,7 +201,9 @@ def _recipients(what: str, given: Recipients) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _seconds(what: str, span: Span, *, zero: bool = False) -> float:
+def _seconds(what: str, span: Span | None, *, zero: bool = False) -> float | None:
+    if span is None:
+        return None
     if isinstance(span, timedelta):
         seconds = span.total_seconds()
     else:
@@ -197,17 +220,19 @@ def _reminders(remind: Span | Sequence[Span] | None, expiry: float | None) -> li
     if remind is None:
         return []
     spans = [remind] if isinstance(remind, str | timedelta) else list(remind)
-    found = sorted(_seconds("remind", span) for span in spans)
+    found = sorted(_seconds("remind", span) or 0.0 for span in spans)
     return [span for span in found if expiry is None or span < expiry]
 
 
 def _escalations(escalate: Escalations | None, expiry: float | None) -> list[Escalation]:
     steps: Escalations = {ESCALATE_AFTER: role("lead")} if escalate is None else escalate
     found = [
-        Escalation(after=_seconds("escalate", span), to=_recipients("escalate", to))
+        Escalation(after=_seconds("escalate", span) or 0.0, to=_recipients("escalate", to))
         for span, to in steps.items()
     ]
     found.sort(key=lambda step: step.after)
+    if sum(len(step.to) for step in found) > RECIPIENTS_LIMIT:
+        raise InvalidApprovalError(f"escalate names more than {RECIPIENTS_LIMIT} in all.")
     return [step for step in found if expiry is None or step.after < expiry]
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, overload
+from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, Unpack, overload
 from uuid import UUID
 
-from adjourn.authoring.approval import AutoRule, Escalations, RecheckBy, Recipients, Span
+from adjourn.authoring.approval import Terms
 from adjourn.authoring.functions import Activity, Orchestrator
 from adjourn.authoring.task import Task
 from adjourn.errors import RefusalKind
 from adjourn.model.actor import Actor
-from adjourn.model.approval import Approved, Bounds, Decision, Evidence, Risk
+from adjourn.model.approval import Approved, Decision
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -192,48 +192,14 @@ class Context(ABC):
 
     @abstractmethod
     def approval(
-        self,
-        proposal: T,
-        /,
-        *,
-        title: str,
-        to: Recipients,
-        expires: Span | None,
-        evidence: Sequence[Evidence] = (),
-        editable: Iterable[str] | Mapping[str, Bounds] = (),
-        requester: str = "",
-        on_behalf_of: str = "",
-        not_by: Recipients = (),
-        need: int = 1,
-        auto: AutoRule | None = None,
-        policy: str = "",
-        risk: Risk = "low",
-        due: Span | None = None,
-        remind: Span | Sequence[Span] | None = "1d",
-        escalate: Escalations | None = None,
-        undo: Span = "10s",
-        recheck: RecheckBy | None = None,
-        reversible: bool = True,
-        currency: str = "",
-        case: str = "",
-        id: str | None = None,
+        self, proposal: T, /, *, id: str | None = None, **terms: Unpack[Terms]
     ) -> Task[Decision[T]]:
-        """Ask people about this exact proposal; its Task gives what they decided.
+        """Ask people about this exact proposal, on these `Terms`; its Task gives what they decided.
 
         `proposal` is a dataclass, msgspec or pydantic value: its type draws the form. It waits as
-        an instance of its own, in the inbox of those in `to` (people's ids, `group("finance")`,
-        `role("lead")`), of whom `need` different ones must approve the very same value; the
-        `requester` and those in `not_by` may not. Reviewers may change the `editable` fields only,
-        within their `Bounds`.
-
-        Spans are timedeltas or texts like "30s", "10m", "4h", "7d", after the opening. `expires`
-        must be stated; None waits for ever. Reminders come after one day unless said otherwise,
-        and without `escalate` whoever holds the role lead may decide after two days. `auto` is
-        asked first, and what it returns decides at once. The answer comes when the decision can no
-        longer be undone (`undo` after it). `recheck` is `rechecking(activity, *arguments)`: its
-        answer at the opening must be its answer at the effect, or the decision is Superseded.
-
-        The approval ends with this execution, however that ends.
+        an instance of its own (called `id`), in the inbox of those it is addressed to. The answer
+        comes when the decision can no longer be undone. It ends with this execution, however that
+        ends.
 
         Raises: InvalidApprovalError, SerializationError, PayloadTooLargeError, InvalidIdError.
         """

@@ -5,21 +5,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, MutableMapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, Unpack, cast
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 import msgspec
 
-from adjourn.authoring.approval import (
-    AutoRule,
-    Escalations,
-    RecheckBy,
-    Recipients,
-    Span,
-    request_of,
-)
+from adjourn.authoring.approval import Terms, request_of
 from adjourn.authoring.context import Attribute, Context, Validator
 from adjourn.authoring.functions import Activity, Orchestrator
 from adjourn.authoring.task import Task
@@ -34,12 +27,9 @@ from adjourn.model import codec, commands
 from adjourn.model.approval import (
     APPROVAL,
     Approved,
-    Bounds,
     Cancelled,
-    Evidence,
     Expired,
     Rejected,
-    Risk,
     Superseded,
 )
 from adjourn.model.codec import Reader
@@ -152,58 +142,11 @@ class ReplayContext(Context):
         )
         return execution.open_child(command, found.decode_result)
 
-    def approval(
-        self,
-        proposal: Any,
-        /,
-        *,
-        title: str,
-        to: Recipients,
-        expires: Span | None,
-        evidence: Sequence[Evidence] = (),
-        editable: Iterable[str] | Mapping[str, Bounds] = (),
-        requester: str = "",
-        on_behalf_of: str = "",
-        not_by: Recipients = (),
-        need: int = 1,
-        auto: AutoRule | None = None,
-        policy: str = "",
-        risk: Risk = "low",
-        due: Span | None = None,
-        remind: Span | Sequence[Span] | None = "1d",
-        escalate: Escalations | None = None,
-        undo: Span = "10s",
-        recheck: RecheckBy | None = None,
-        reversible: bool = True,
-        currency: str = "",
-        case: str = "",
-        id: str | None = None,
-    ) -> Any:
+    def approval(self, proposal: Any, /, *, id: str | None = None, **terms: Unpack[Terms]) -> Any:
         execution = self._execution
         execution.require_turn()
-        request = request_of(
-            proposal,
-            title=title,
-            to=to,
-            expires=expires,
-            evidence=evidence,
-            editable=editable,
-            requester=requester,
-            on_behalf_of=on_behalf_of,
-            not_by=not_by,
-            need=need,
-            auto=auto,
-            policy=policy,
-            risk=risk,
-            due=due,
-            remind=remind,
-            escalate=escalate,
-            undo=undo,
-            recheck=recheck,
-            reversible=reversible,
-            currency=currency,
-            case=case or self.instance_id,
-        )
+        terms.setdefault("case", self.instance_id)
+        request = request_of(proposal, terms)
         execution.registry.find_orchestrator(APPROVAL)  # Adjourn() brings it, a bare Registry not
         sequence = execution.next_sequence()
         command = commands.StartSubOrchestration(
