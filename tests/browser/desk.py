@@ -80,9 +80,7 @@ async def refund(ctx: Context, ask: Ask) -> str:
                 title=ask.heading, lines=[Line(author=ask.author, text=text) for text in ask.said]
             ),
             Facts(title=ask.heading, facts=ask.facts),
-            Document(
-                title=ask.heading, text=ask.passage, source=ask.passage[:200], by_model=True
-            ),
+            Document(title=ask.heading, text=ask.passage, source=ask.passage[:200], by_model=True),
         ],
         editable={"amount": Bounds(minimum="0.01", maximum="900"), "note": Bounds()},
         requester=ask.requester,
@@ -117,12 +115,13 @@ class Desk:
         headers = {"content-type": "application/json"}
         self._http.post(path, content=asked, headers=headers).raise_for_status()
         while self._answer("GET", f"/api/v1/approvals/{id}", "ivo").status_code == 404:
-            pass  # each look is an answer of the server, so this is no idle spin
+            case = self._answer("GET", f"/api/v1/instances/case-{id}", "ivo").json()
+            assert case["status"] != "Failed", case["failure"]
         return id
 
     def act(self, id: str, person: str, do: str, **words: Any) -> dict[str, Any]:
         """What they do, with the version as it is now; fails when it is refused."""
-        body = {"do": do, "version": self.state(id)["version"], **words}
+        body = {"do": do, "version": self.state(id).get("version", 1), **words}
         answer = self._answer("POST", f"/api/v1/approvals/{id}/actions", person, json=body)
         assert answer.status_code == 200, answer.text
         return answer.json()

@@ -18,14 +18,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture
-def at(site: Site) -> Iterator[Callable[[str], Browser]]:
+def at(site: Site) -> Callable[[str], Browser]:
     """`at("lena")`: Lena at a browser without scripts."""
-    opened: list[Browser] = []
-
-    def visitor(person: str = "") -> Browser:
-        opened.append(site.visitor(person))
-        return opened[-1]
-
-    yield visitor
-    for browser in opened:
-        browser.http.close()
+    return site.visitor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from adjourn import (
     Line,
     NonRetryableError,
     group,
+    rechecking,
     role,
 )
 from adjourn.approvals.people import DEMO_PEOPLE, LocalPeople, Person
@@ -69,7 +71,8 @@ class Ask(msgspec.Struct, kw_only=True):
     author: str = "Ada Lovelace"
     fact: str = "900.00 EUR"
     passage: str = "I propose to refund it in full."
-    fails: bool = False
+    recheck: bool = False
+    """The facts are never the same twice."""
 
 
 def make_app() -> Adjourn:
@@ -80,6 +83,12 @@ def make_app() -> Adjourn:
         if refund.note == "fail":
             raise NonRetryableError("the bank is closed")
         return f"refunded {refund.amount}"
+
+    looks = itertools.count()
+
+    @app.activity
+    async def look(order: str) -> int:
+        return next(looks)
 
     @app.orchestrator
     async def refund(ctx: Context, ask: Ask) -> str:
@@ -109,6 +118,8 @@ def make_app() -> Adjourn:
             escalate={"2d": role("lead")},
             currency="EUR",
             reversible=False,
+            remind=None,
+            recheck=rechecking(look, "A-1042") if ask.recheck else None,
         )
         if isinstance(decision, Approved):
             return await ctx.execute(decision, pay)
@@ -117,6 +128,10 @@ def make_app() -> Adjourn:
     @app.orchestrator
     async def plain(ctx: Context, case: dict[str, Any]) -> Any:
         return await ctx.wait_for_external_event("Approval")
+
+    @app.orchestrator
+    async def shifty(ctx: Context, what: str) -> None:
+        await ctx.call_activity(look, what)
 
     @app.orchestrator
     async def broken(ctx: Context, what: str) -> None:
@@ -143,6 +158,7 @@ class Site:
         self._thread.start()
         assert self._ready.wait(START_SECONDS)
         self._cases = 0
+        self._visitors: list[Browser] = []
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -150,6 +166,8 @@ class Site:
             await self._server.serve(sockets=[self._listener])
 
     def stop(self) -> None:
+        for visitor in self._visitors:
+            visitor.http.close()
         self.dashboard.state.desk.streams.end()
         self._server.stop()
         self._thread.join(START_SECONDS)
@@ -161,7 +179,9 @@ class Site:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(START_SECONDS)
 
     def visitor(self, person: str = "") -> Browser:
-        return Browser(self.address, person)
+        """Somebody at a browser, until the site stops."""
+        self._visitors.append(Browser(self.address, person))
+        return self._visitors[-1]
 
     def ask(self, case: str = "", **told: Any) -> str:
         """Start a case that asks people; the id of its approval, once it is in the inbox."""
@@ -175,6 +195,14 @@ class Site:
             found = await self.client.approvals.inbox(self.everything(case=case))
             if found.rows:
                 return found.rows[0].id
+
+    def ask_and_miss(self, **told: Any) -> str:
+        """As `ask`, of one that may have ended before anybody looks."""
+        self._cases += 1
+        case = f"missed-{self._cases}"
+        self.run(self.client.start("refund", Ask(**told), id=case))
+        self.run(self.client.result(case))
+        return f"{case}:1:1"
 
     def everything(self, **conditions: Any) -> InboxQuery:
         """A query that sees all open approvals, as no one in particular."""

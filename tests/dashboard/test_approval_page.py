@@ -70,7 +70,7 @@ def test_everybody_sees_only_what_they_may_do(site: Site, at: At, person: str) -
         ("why", "You are in the support group."),
         ("why", "Policy refund-any asks for one."),
         ("why", "Sam Ortiz: nobody decides on their own request."),
-        ("why", "after 2 d any lead may decide as well"),
+        ("why", "After 2 d any lead may decide as well"),
         ("similar", "Another of the kind"),
         ("audit", "Sam Ortiz opened it"),
     ],

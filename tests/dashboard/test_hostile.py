@@ -28,6 +28,7 @@ HTML = [
     f"&lt;{MARKER}&gt; &#x3c;{MARKER}",
     f"=cmd|'/c calc'!A1 {MARKER}",
 ]
+TOGETHER = 3  # texts in one visit
 HIDDEN = [
     "\u202eevil\u202c",
     "\u2066x\u2069",
@@ -92,15 +93,14 @@ def visit(site: Site, text: str, case: str) -> dict[str, str]:
         answer = lena.http.get(pattern.format(id=id, case=case))
         assert answer.status_code == 200, pattern
         found[pattern] = answer.text
-    lena.http.close()
     return found
 
 
-@pytest.mark.parametrize("number", range(len(HTML)))
+@pytest.mark.parametrize("number", range(0, len(HTML), TOGETHER))
 def test_markup_of_strangers_stays_text_on_every_page(
     site: Site, harmless: dict[str, set[tuple[str, str]]], number: int
 ) -> None:
-    text = HTML[number]
+    text = " ".join(HTML[number : number + TOGETHER])
 
     for pattern, html in visit(site, text, f"html-{number}").items():
         added = markup(html) - harmless[pattern]
@@ -113,11 +113,10 @@ def test_markup_of_strangers_stays_text_on_every_page(
             assert each.tag != "script" or each.raw == "", pattern
 
 
-@pytest.mark.parametrize("number", range(len(HIDDEN)))
-def test_what_hides_or_turns_is_seen_on_every_page(site: Site, number: int) -> None:
-    text = HIDDEN[number]
+def test_what_hides_or_turns_is_seen_on_every_page(site: Site) -> None:
+    text = "a".join(HIDDEN)
 
-    for pattern, html in visit(site, f"a{text}z", f"hidden-{number}").items():
+    for pattern, html in visit(site, f"a{text}z", "hidden").items():
         for each in elements(html):
             editable = each.tag in ("textarea", "input") and (each.get("name") or "").startswith(
                 "field."

@@ -36,7 +36,7 @@ def test_a_waiting_case_says_for_whom_and_leads_there(site: Site, at: At) -> Non
     assert page.heading == "waiting-case" and "Running" in page.main
     assert "Asks for an approval" in " ".join(lines(page))
     facts = {each.one("dt").text: each.one("dd").text for each in page.root.all(class_="fact")}
-    assert facts["Waits for"].startswith("people's approval since")
+    assert facts["Waits for"].startswith("people's approval for")
     assert page.follow("people's approval").path == f"/approvals/{id}"
 
 

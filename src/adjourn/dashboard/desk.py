@@ -40,6 +40,11 @@ class Desk:
     streams: Streams
     pages: Environment
 
+    def drawn(self, template: str, macro: str, *words: Any) -> str:
+        """What one macro makes of these words: a part that is needed many times."""
+        module: Any = self.pages.get_template(template).module
+        return str(getattr(module, macro)(*words))
+
     @property
     def switchable(self) -> list[Face]:
         """Whom anybody on this machine may act as; nobody where people sign in."""

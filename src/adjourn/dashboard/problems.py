@@ -59,7 +59,6 @@ TOLD = {
     405: ("There is nothing here", "This address answers other requests only."),
     408: ("It took too long", "Send it again."),
     413: ("That is too much", "Send less of it."),
-    429: ("Too many at once", "Too many pages listen for changes."),
 }
 
 

@@ -11,11 +11,13 @@ What the views of `adjourn.model.inbox` mean where their words leave a choice:
 - The largest amount comes first, rows without one last; equals come oldest first.
 - `opened_after` includes its moment, `opened_before` does not; amounts include both ends, and a row
   without an amount is in no range.
+- Of `text`, the first fifty words count.
 - What is said of a person counts for nobody where `person` is empty.
 
-How a row is found. Everything that seldom changes is a word in an index of words (FTS5), so that
-any conjunction of view and filters is one expression: nothing is read but the rows that match, be
-it none. Where many match, the first of an order are looked for along that order's index instead.
+How a row is found. All that seldom changes is a word in an index of words (FTS5), so that any
+conjunction of view and filters is one expression, and takes as long as there are matches. A few
+matches are sorted. Where there are many, some of them stand soon in any order: rows are looked at
+along that order's index. Only where none stand soon, all that match are looked for along it.
 """
 
 from __future__ import annotations
@@ -29,17 +31,22 @@ from msgspec.structs import replace
 
 from adjourn.model.inbox import COUNT_LIMIT, Counts, InboxPage, InboxQuery, InboxRow, View
 from adjourn.model.state import from_microseconds
-from adjourn.store.inbox_columns import COLUMNS, Part, columns, indexed, is_open, parts, words_of
+from adjourn.store.inbox_columns import (
+    COLUMNS,
+    columns,
+    facts_of,
+    indexed,
+    is_open,
+    snoozes,
+    words_of,
+)
 from adjourn.store.inbox_search import (
-    ENDED_WORDS,
-    OPEN_WORDS,
-    Filters,
+    Order,
     Position,
-    Search,
-    Source,
+    Question,
     both,
-    bound,
-    order_along,
+    order_of,
+    read_token,
     token_of,
 )
 from adjourn.store.protocol import Changes
@@ -59,18 +66,21 @@ _PUT = f"""
 """
 
 _PUT_ROW = """
-    INSERT INTO inbox_rows (instance, row) VALUES (?, ?)
-    ON CONFLICT (instance) DO UPDATE SET row = excluded.row
+    INSERT INTO inbox_rows (instance, facts, row) VALUES (?, ?, ?)
+    ON CONFLICT (instance) DO UPDATE SET facts = excluded.facts, row = excluded.row
 """
 
-_PUT_PART = """
-    INSERT INTO inbox_people (person, relation, instance, at) VALUES (?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET at = excluded.at
+_PUT_SNOOZE = """
+    INSERT INTO inbox_snoozes (instance, person, until) VALUES (?, ?, ?)
+    ON CONFLICT DO UPDATE SET until = excluded.until
 """
 
-_DELETE_PART = "DELETE FROM inbox_people WHERE person = ? AND relation = ? AND instance = ?"
+_AMONG = """
+    FROM json_each({keys}) CROSS JOIN inbox_rows AS found ON found.instance = json_each.value
+    CROSS JOIN inbox ON inbox.instance = found.instance
+"""
 
-_ROW = """
+_SHOWN = """
     SELECT inbox_rows.row, inbox.execution, inbox.opened_at, instances.id
     FROM inbox_rows JOIN inbox USING (instance) JOIN instances ON instances.key = instance
     WHERE instance = ?
@@ -82,15 +92,26 @@ _UNDERIVED = f"""
 """
 
 
+_INDEXES = ("inbox_open_words", "inbox_ended_words")
+
+_PARTS: Mapping[View, tuple[View, ...]] = {
+    "all": ("needs_me", "unclaimed", "overdue", "waiting", "snoozed"),
+    "recent": ("decided",),
+}
+"""Which views show a part of which."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """When to do what; for benchmarks and tests. Each is a number of rows."""
+    """When to do what, in rows; others than these are for tests."""
 
     count: int = COUNT_LIMIT
-    gather: int = 2_000
-    """From so many matches on, looking along an order promises to be faster than sorting."""
-    stretch: int = 4_000
-    """So far it is looked along an order before the matches are sorted after all."""
+    few: int = 500
+    """As long as fewer pass the filters, each of them is looked at for every view."""
+    gather: int = 1_000
+    """As long as fewer match, all of them are sorted for a page."""
+    stretch: int = 1_000
+    """So many rows of an order are looked at, one by one, before the index is asked for all."""
 
 
 class Inbox:
@@ -118,51 +139,49 @@ class Inbox:
         """Fill the tables beside `inbox_rows` for rows that a migration has put only there."""
         while found := self._run(_UNDERIVED, ()):
             for key, text in found:
-                self._derive(key, None, msgspec.json.decode(text, type=InboxRow))
+                self._write_row(key, text, None, msgspec.json.decode(text, type=InboxRow))
 
     def _put(self, key: int, row: InboxRow) -> None:
         text = msgspec.json.encode(row).decode()
         stored = self._text(key)
         if stored == text and row.execution == "none":
             return
-        self._run(_PUT_ROW, (key, text))
         before = None if stored is None else _read(stored)
         if stored is not None and before is None:
-            self._remove_what_is_unread(key)
-        self._derive(key, before, row)
+            self._forget_derived(key, None)
+        self._write_row(key, text, before, row)
 
-    def _derive(self, key: int, before: InboxRow | None, row: InboxRow) -> None:
+    def _write_row(self, key: int, text: str, before: InboxRow | None, row: InboxRow) -> None:
+        facts = facts_of(row)
+        self._run(_PUT_ROW, (key, facts, text))
         self._run(_PUT, columns(key, row))
-        self._change_parts(key, parts(before) if before else set(), parts(row))
+        self._change_snoozes(key, snoozes(before) if before else {}, snoozes(row))
         if before is not None:
             if indexed(before) == indexed(row):
                 return
             self._run(f"DELETE FROM {_index_of(before)} WHERE rowid = ?", (key,))
-        self._run(f"INSERT INTO {_index_of(row)} (rowid, word) VALUES (?, ?)", (key, words_of(row)))
+        text = f"INSERT INTO {_index_of(row)} (rowid, word) VALUES (?, ?)"
+        self._run(text, (key, facts + words_of(row)))
 
-    def _change_parts(self, key: int, before: set[Part], after: set[Part]) -> None:
-        for person, relation, _ in before - after:
-            self._run(_DELETE_PART, (person, relation, key))
-        for person, relation, at in after - before:
-            self._run(_PUT_PART, (person, relation, key, at))
+    def _change_snoozes(self, key: int, before: dict[str, int], after: dict[str, int]) -> None:
+        for person in before.keys() - after.keys():
+            text = "DELETE FROM inbox_snoozes WHERE instance = ? AND person = ?"
+            self._run(text, (key, person))
+        for person, until in after.items() - before.items():
+            self._run(_PUT_SNOOZE, (key, person, until))
 
     def _remove(self, key: int) -> None:
         stored = self._text(key)
         if stored is None:
             return
-        row = _read(stored)
-        if row is None:
-            self._remove_what_is_unread(key)
-        else:
-            self._change_parts(key, parts(row), set())
-            self._run(f"DELETE FROM {_index_of(row)} WHERE rowid = ?", (key,))
-        self._run("DELETE FROM inbox_rows WHERE instance = ?", (key,))
+        self._forget_derived(key, _read(stored))
         self._run("DELETE FROM inbox WHERE instance = ?", (key,))
+        self._run("DELETE FROM inbox_rows WHERE instance = ?", (key,))
 
-    def _remove_what_is_unread(self, key: int) -> None:
-        """What else there is of a damaged row, which does not tell what that is: slow."""
-        self._run("DELETE FROM inbox_people WHERE instance = ?", (key,))
-        for index in (OPEN_WORDS, ENDED_WORDS):
+    def _forget_derived(self, key: int, row: InboxRow | None) -> None:
+        """What can be of a row, or of one that is damaged."""
+        self._run("DELETE FROM inbox_snoozes WHERE instance = ?", (key,))
+        for index in _INDEXES if row is None else (_index_of(row),):
             self._run(f"DELETE FROM {index} WHERE rowid = ?", (key,))
 
     def _text(self, key: int) -> str | None:
@@ -174,7 +193,7 @@ class Inbox:
 
     def row(self, key: int) -> InboxRow | None:
         """As it was put, with its execution; one that is damaged says so in its `problem`."""
-        for text, execution, opened_at, id in self._run(_ROW, (key,)):
+        for text, execution, opened_at, id in self._run(_SHOWN, (key,)):
             row = _read(text)
             if row is None:  # one damaged row must not hide all the others
                 opened = from_microseconds(opened_at)
@@ -186,74 +205,91 @@ class Inbox:
 
     def counts(self, query: InboxQuery) -> Counts:
         """Rows of every view under the filters of `query`, each at most `Limits.count`."""
-        filters = Filters(query)
-        views: tuple[View, ...] = get_args(View)
-        unpaged = replace(query, page_token=None)
-        return {view: self._count(Search(unpaged, view, filters)) for view in views}
-
-    def _count(self, search: Search) -> int:
-        found = 0
-        for branch in search.branches:
-            source = branch[0] if len(branch) == 1 else self._smallest(branch, search.bindings)[0]
-            limit = self._limits.count - found
-            text = f"SELECT count(*) FROM (SELECT 1 {source.counted} LIMIT :limit)"
-            found += self._run(text, {**search.bindings, "limit": limit})[0][0]
+        question = Question(query)
+        found: Counts = dict.fromkeys(get_args(View), 0)
+        for whole, parts in _PARTS.items():
+            if not question.is_filtered:
+                source = order_of(replace(query, view=whole)).source()
+                found[whole] = self._count(question, f"SELECT 1 {source}")
+            else:
+                keys = self._keys(question, whole)
+                found[whole] = min(len(keys), self._limits.count)
+                if len(keys) < self._limits.few:
+                    found |= self._counts_among(question, keys, parts)
+                    continue
+            for view in parts:
+                found[view] = self._count(question, question.matches(view, "1"))
         return found
 
-    def _smallest(self, branch: list[Source], bindings: Mapping[str, Any]) -> tuple[Source, int]:
-        """The source that proposes fewest rows, and how many: at most `Limits.gather`."""
-        sizes = [self._size(source, bindings) for source in branch]
-        smallest = min(sizes)
-        return branch[sizes.index(smallest)], smallest
+    def _count(self, question: Question, text: str) -> int:
+        limit = question.given.bind(self._limits.count)
+        return self._run(f"SELECT count(*) FROM ({text} LIMIT {limit})", question.given)[0][0]
 
-    def _size(self, source: Source, bindings: Mapping[str, Any]) -> int:
-        if source.is_all:
-            return self._limits.gather
-        text = f"SELECT count(*) FROM (SELECT 1 {source.proposed} LIMIT :limit)"
-        return self._run(text, {**bindings, "limit": self._limits.gather})[0][0]
+    def _keys(self, question: Question, view: View) -> list[int]:
+        limit = question.given.bind(max(self._limits.count, self._limits.few))
+        text = f"{question.matches(view, 'found.rowid')} LIMIT {limit}"
+        return [key for (key,) in self._run(text, question.given)]
+
+    def _counts_among(self, question: Question, keys: list[int], views: tuple[View, ...]) -> Counts:
+        """The same, of few rows that are known to pass the filters."""
+        if not keys:
+            return {}
+        given = question.given
+        sums = ", ".join(f"sum({question.holds_of_filtered(view)})" for view in views)
+        among = _AMONG.format(keys=given.bind(msgspec.json.encode(keys).decode()))
+        found = self._run(f"SELECT {sums} {among}", given)[0]
+        return {view: min(found[at], self._limits.count) for at, view in enumerate(views)}
 
     # Listing.
 
     def page(self, query: InboxQuery) -> InboxPage:
         """One page. Raises: InvalidIdError for a token that is none of this view and order."""
-        search = Search(query, query.view, Filters(query))
-        limit = max(query.limit, 0)
-        found = self._first(search, limit + 1)
+        order, limit = order_of(query), max(query.limit, 0)
+        after = None if query.page_token is None else read_token(order, query.page_token)
+        found = self._first(query, order, after, limit + 1)
         shown = found[:limit]
         rows = [self.row(int(position[-1])) for position in shown]
         return InboxPage(
             rows=[row for row in rows if row is not None],
-            next_token=token_of(search.order, shown[-1]) if shown and len(found) > limit else None,
+            next_token=token_of(order, shown[-1]) if shown and len(found) > limit else None,
         )
 
-    def _first(self, search: Search, limit: int) -> list[Position]:
-        """The positions of the first rows of a page, in order."""
-        chosen = [self._smallest(branch, search.bindings) for branch in search.branches]
-        if sum(size for _, size in chosen) >= self._limits.gather:
-            found = self._look_along(search, limit)
-            if found is not None:
-                return found
-        order = search.order
-        after = order.beyond("after") if search.starts else ""
-        each = [f"SELECT {order.listed} {source.text(after)}" for source, _ in chosen]
-        text = f"{' UNION ALL '.join(each)} ORDER BY {order.numbered} LIMIT :limit"
-        return self._run(text, {**search.bindings, "limit": limit})
+    def _first(
+        self, query: InboxQuery, order: Order, after: Position | None, limit: int
+    ) -> list[Position]:
+        """The positions of a page's rows, in order."""
+        question = Question(query)
+        given, view = question.given, query.view
+        later = "" if after is None else order.after(given.position(after))
+        within = both(later, question.narrows(view, order.columns[0]))
+        bound = given.bind(limit)
 
-    def _look_along(self, search: Search, limit: int) -> list[Position] | None:
-        """The same, found along an index; None when it is not to be found soon."""
-        order = order_along(search.order)
-        known = both(order.source, order.within, order.beyond("after") if search.starts else "")
-        bindings = {**search.bindings, "limit": limit}
-        end = self._run(
-            f"SELECT {order.listed} {known} ORDER BY {order.sorted()} LIMIT 1 OFFSET :stretch",
-            {**bindings, "stretch": max(self._limits.stretch, limit)},
-        )
-        for position in end:
-            known = both(known, order.until("end"))
-            bindings |= bound("end", position)
-        text = f"SELECT {order.listed} {both(known, search.check)}"
-        found = self._run(f"{text} ORDER BY {order.sorted()} LIMIT :limit", bindings)
-        return found if len(found) >= limit or not end else None
+        def along(source: str, *conditions: str) -> list[Position]:
+            where = both(source, within, *conditions)
+            text = f"SELECT {order.listed} {where} ORDER BY {order.sorted} LIMIT {bound}"
+            return self._run(text, given)
+
+        if question.holds_of_all(view):
+            return along(order.source())
+        enough = given.bind(self._limits.gather)
+        found = self._run(f"{question.matches(view, order.listed, later)} LIMIT {enough}", given)
+        if len(found) < self._limits.gather:
+            return sorted(found, reverse=order.descending)[:limit]
+        end = self._end_of_stretch(question, order, within)
+        until = order.until(given.position(end)) if end else ""
+        found = along(order.source(whole_rows=True), until, question.holds(view))
+        if end and len(found) < limit:
+            found = along(order.source(), question.among(view))
+        return found
+
+    def _end_of_stretch(self, question: Question, order: Order, within: str) -> Position | None:
+        """Where the rows end that are looked at one by one; None when they are all that follow."""
+        skipped = question.given.bind(self._limits.stretch - 1)
+        source = both(order.source(), within)
+        text = f"SELECT {order.listed} {source} ORDER BY {order.sorted} LIMIT 1 OFFSET {skipped}"
+        for position in self._run(text, question.given):
+            return position
+        return None
 
 
 def _read(text: str) -> InboxRow | None:
@@ -265,4 +301,4 @@ def _read(text: str) -> InboxRow | None:
 
 
 def _index_of(row: InboxRow) -> str:
-    return OPEN_WORDS if is_open(row) else ENDED_WORDS
+    return _INDEXES[0] if is_open(row) else _INDEXES[1]

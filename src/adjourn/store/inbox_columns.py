@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
-
-import msgspec
 
 from adjourn.model.inbox import InboxRow
 from adjourn.model.state import to_microseconds
 from adjourn.store import words
 
 OPEN_STATUSES = frozenset({"open", "claimed", "info_requested"})
-EVERYBODY = "*"
-"""Stands for all people in the column of those addressed: no JSON string looks like it."""
-
-Part = tuple[str, str, int]
-"""A person, their relation to the row, and a time: until when it is snoozed, when they decided."""
 
 
 def is_open(row: InboxRow) -> bool:
@@ -26,23 +17,26 @@ def is_open(row: InboxRow) -> bool:
     return row.status in OPEN_STATUSES
 
 
-def microseconds(moment: datetime | None) -> int | None:
-    """Since 1970, UTC."""
-    return None if moment is None else to_microseconds(moment)
+COLUMNS = (
+    "instance", "opened_at", "due_at", "ended_at", "amount", "risk", "status", "execution",
+    "search",
+)  # fmt: skip
 
 
-def quoted(text: str) -> str:
-    """As it stands in a column of lines: JSON, so that no text can look like two."""
-    return f"\n{msgspec.json.encode(text).decode()}\n"
+def columns(key: int, row: InboxRow) -> tuple[Any, ...]:
+    """The values of COLUMNS."""
+    due_at = None if row.due_at is None else to_microseconds(row.due_at)
+    return (
+        key, to_microseconds(row.opened_at), due_at, _ended_at(row), _amount(row), row.risk,
+        row.status, row.execution, _search(row),
+    )  # fmt: skip
 
 
-def _lines(texts: Iterable[str]) -> str:
-    found = "".join(quoted(text)[:-1] for text in texts)
-    return f"{found}\n" if found else ""
-
-
-def _is_for_everybody(row: InboxRow) -> bool:
-    return row.pattern == "event" and not row.to
+def snoozes(row: InboxRow) -> dict[str, int]:
+    """Until when, by person. Of an ended row, none: they no longer hide it from anybody."""
+    if not is_open(row):
+        return {}
+    return {person: to_microseconds(until) for person, until in row.snoozed.items()}
 
 
 def _amount(row: InboxRow) -> float | None:
@@ -60,69 +54,31 @@ def _search(row: InboxRow) -> str:
     return words.fold("\n".join(dict.fromkeys(fields)))
 
 
-COLUMNS = (
-    "instance", "ended_at", "due_at", "opened_at", "amount", "status", "execution", "risk",
-    "holder", "requester", "addressed", "not_by", "kind", "policy", "case_id", "search",
-)  # fmt: skip
+RANKS = ("high", "medium", "low")
+"""Risks as `inbox.risk_order` counts them."""
 
-
-def columns(key: int, row: InboxRow) -> tuple[Any, ...]:
-    """The values of COLUMNS."""
-    return (
-        key, _ended_at(row), microseconds(row.due_at), to_microseconds(row.opened_at),
-        _amount(row), row.status, row.execution, row.risk, row.holder, row.requester,
-        f"\n{EVERYBODY}\n" if _is_for_everybody(row) else _lines(row.to), _lines(row.not_by),
-        row.kind, row.policy, row.case, _search(row),
-    )  # fmt: skip
-
-
-def parts(row: InboxRow) -> set[Part]:
-    """Who has a part in it, beyond being addressed."""
-    if not is_open(row):
-        ended_at = _ended_at(row) or 0
-        return {(person, "decided", ended_at) for person in row.decided_by if person}
-    found = {(person, "voted", 0) for person in row.voted if person}
-    found |= {(person, "asked", 0) for person in row.asked_by if person}
-    found |= {
-        (person, "snoozed", to_microseconds(until))
-        for person, until in row.snoozed.items()
-        if person
-    }
-    if row.holder:
-        found.add((row.holder, "holds", 0))
-    return found
-
-
-# The index.
+# The words. Their names have four letters and more, so that none looks like a piece of text.
 
 ADDRESSED, EXCLUDED, REQUESTER = "addressed", "excluded", "requester"
-KIND, RISK, POLICY, CASE, DECIDED = "kind", "risk", "policy", "case", "decided"
-AMOUNT, OPENED, DUE = "amount", "opened", "due"
+HOLDER, VOTED, ASKED, SNOOZED, DECIDED = "holder", "voted", "asked", "snoozed", "decided"
+KIND, RISK, POLICY, CASE = "kind", "risk", "policy", "case"
+AMOUNT, OPENED, DUE = "amount", "opened", "deadline"
 TO_EVERYBODY = words.fact("everybody", "")
+UNHELD = words.fact("unheld", "")
 
 
 def indexed(row: InboxRow) -> tuple[Any, ...]:
-    """All that its words and their index depend on."""
+    """All that its words depend on."""
     return (
-        is_open(row), row.pattern, row.title, row.id, row.case, row.requester, row.on_behalf_of,
-        row.kind, row.risk, row.policy, row.to, row.not_by, row.amount, row.opened_at, row.due_at,
-        () if is_open(row) else row.decided_by,
+        row.status, row.pattern, row.title, row.id, row.case, row.requester, row.on_behalf_of,
+        row.kind, row.risk, row.policy, row.to, row.not_by, row.voted, row.asked_by, row.holder,
+        row.snoozed.keys(), row.decided_by, row.amount, row.opened_at, row.due_at,
     )  # fmt: skip
 
 
 def words_of(row: InboxRow) -> str:
-    """Its words, apart from those of people who come and go."""
+    """By what it is found, besides its facts."""
     found = words.pieces(_search(row))
-    facts = [
-        (REQUESTER, row.requester), (KIND, row.kind), (RISK, row.risk), (POLICY, row.policy),
-        (CASE, row.case), *((ADDRESSED, to) for to in row.to),
-        *((EXCLUDED, person) for person in row.not_by),
-    ]  # fmt: skip
-    if not is_open(row):
-        facts += [(DECIDED, person) for person in row.decided_by]
-    found.update(words.fact(name, value) for name, value in facts if value)
-    if _is_for_everybody(row):
-        found.add(TO_EVERYBODY)
     found.update(words.steps(OPENED, words.hour(to_microseconds(row.opened_at))))
     if row.due_at is not None:
         found.update(words.steps(DUE, words.hour(to_microseconds(row.due_at))))
@@ -130,3 +86,28 @@ def words_of(row: InboxRow) -> str:
     if amount is not None:
         found.update(words.steps(AMOUNT, words.magnitude(amount)))
     return " ".join(found)
+
+
+def facts_of(row: InboxRow) -> str:
+    """Its facts, with a blank on both sides of each."""
+    found = {words.fact(name, value) for name, value in _facts(row) if value}
+    if row.pattern == "event" and not row.to:
+        found.add(TO_EVERYBODY)
+    if not row.holder:
+        found.add(UNHELD)
+    return f" {' '.join(found)} "
+
+
+def _facts(row: InboxRow) -> list[tuple[str, str]]:
+    found = [(REQUESTER, row.requester), (KIND, row.kind), (RISK, row.risk), (POLICY, row.policy)]
+    found += [(CASE, row.case), (HOLDER, row.holder)]
+    for name, people in (
+        (ADDRESSED, row.to),
+        (EXCLUDED, row.not_by),
+        (VOTED, row.voted),
+        (ASKED, row.asked_by),
+        (SNOOZED, row.snoozed),
+        (DECIDED, row.decided_by),
+    ):
+        found += [(name, person) for person in people]
+    return found

@@ -1,43 +1,29 @@
-"""A question to the inbox as SQL: where its rows are found, what must hold of them, in which order.
-
-Every condition is known twice: as a word of the index, and as a check of the columns. Rows that the
-index proposes need only be checked for what it leaves open.
-"""
+"""A question to the inbox as SQL: what must hold of its rows, and in which order they stand."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from math import isnan
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import inf, isnan
 from typing import Any, assert_never
 
 import msgspec
 
 from adjourn.errors import InvalidIdError
 from adjourn.model.inbox import InboxQuery, View
+from adjourn.model.state import to_microseconds
 from adjourn.store import inbox_columns as of
 from adjourn.store import words
 
-OPEN_WORDS, ENDED_WORDS = "inbox_open_words", "inbox_ended_words"
+MOST_WORDS = 50
+"""Of a searched text, as many different words count."""
 
 ENDED_VIEWS = frozenset({"decided", "recent"})
 
 Position = tuple[int | float, ...]
-"""Where a row stands in an order: the values it is ordered by, and the instance's key."""
-
-
-def _has_part(relation: str) -> str:
-    return (
-        "EXISTS (SELECT 1 FROM inbox_people WHERE person = :person "
-        f"AND relation = '{relation}' AND instance = inbox.instance)"
-    )
-
-
-_VOTED, _ASKED, _DECIDED = _has_part("voted"), _has_part("asked"), _has_part("decided")
-_SNOOZED = _has_part("snoozed")[:-1] + " AND at > :now)"
-_REQUESTED = "inbox.requester = :person"
-_NOT_REQUESTED = "inbox.requester IS NOT :person"
+"""Where a row stands in an order: the values of the order's columns."""
 
 
 def both(*conditions: str) -> str:
@@ -45,252 +31,264 @@ def both(*conditions: str) -> str:
     return " AND ".join(each for each in conditions if each)
 
 
-def _one_of(conditions: Iterable[str]) -> str:
-    return f"({' OR '.join(conditions) or 'false'})"
+class Given(dict[str, Any]):
+    """The bindings of a statement."""
+
+    def bind(self, value: Any) -> str:
+        """How SQL calls this value from now on."""
+        name = f"given{len(self)}"
+        self[name] = value
+        return f":{name}"
+
+    def position(self, position: Position) -> str:
+        """The same for a position."""
+        return f"({', '.join(map(self.bind, position))})"
 
 
-# Filters.
+# Conditions.
+
+Group = Sequence[str]
+"""Words, of which a row has one at least."""
 
 
-class Filters:
-    """The conditions of a query, whatever its view."""
+@dataclass(slots=True, kw_only=True)
+class Condition:
+    """What holds of rows, told twice: to the index of words, and to the tables."""
 
-    def __init__(self, query: InboxQuery) -> None:
-        self.words: list[str] = []
-        """Expressions of the index: every row of the query matches them all."""
-        self.checks: list[str] = []
-        self.rest: list[str] = []
-        """Of the checks, those that the words leave open."""
-        self.bindings: dict[str, Any] = {}
-        self._add_facts(query)
-        self._add_text(words.fold(query.text).split())
-        self._add_amounts(query.amount_from, query.amount_to)
-        opened = query.opened_after, query.opened_before
-        self._add_openings(*map(of.microseconds, opened))
+    facts: list[Group] = field(default_factory=list[Group])
+    """Told to both."""
+    unwanted: list[str] = field(default_factory=list[str])
+    """Facts that none of the rows has. Told to both."""
+    hints: list[Group] = field(default_factory=list[Group])
+    """Told to the index only: they follow from the checks."""
+    checks: list[str] = field(default_factory=list[str])
+    """Asked of the columns of `inbox`; also of rows that the index finds."""
+    hinted: list[str] = field(default_factory=list[str])
+    """The same, but of rows that the index finds they hold."""
+    keyed: str = ""
+    """Asked of `found.rowid`, of both."""
 
-    def _add_facts(self, query: InboxQuery) -> None:
-        for name, column, value in (
-            (of.KIND, "kind", query.kind),
-            (of.RISK, "risk", query.risk),
-            (of.POLICY, "policy", query.policy),
-            (of.REQUESTER, "requester", query.requester),
-            (of.CASE, "case_id", query.case),
-        ):
-            if value:
-                self._exact(name, value, f"inbox.{column} = :{column}", {column: value})
-        if query.group:
-            check = "instr(inbox.addressed, :addressed)"
-            self._exact(of.ADDRESSED, query.group, check, {"addressed": of.quoted(query.group)})
+    def __and__(self, other: Condition) -> Condition:
+        return Condition(
+            facts=self.facts + other.facts,
+            unwanted=self.unwanted + other.unwanted,
+            hints=self.hints + other.hints,
+            checks=self.checks + other.checks,
+            hinted=self.hinted + other.hinted,
+            keyed=both(self.keyed, other.keyed),
+        )
 
-    def _exact(self, name: str, value: str, check: str, bindings: dict[str, Any]) -> None:
-        self.words.append(words.fact(name, value))
-        self.checks.append(check)
-        self.bindings |= bindings
+    @property
+    def expression(self) -> str:
+        """For the index. Empty where it holds of all rows."""
+        return words.expression([*self.facts, *self.hints], self.unwanted)
 
-    def _check(self, check: str, bindings: dict[str, Any]) -> None:
-        self.checks.append(check)
-        self.rest.append(check)
-        self.bindings |= bindings
+    def asked(self, given: Given) -> str:
+        """All of it, of `inbox` and of `inbox_rows AS found`. Empty where it holds of all rows."""
+        groups = [_has_one(group, given) for group in self.facts]
+        without = f"NOT {_has_one(self.unwanted, given)}" if self.unwanted else ""
+        return both(*self.checks, *self.hinted, *groups, without, self.keyed)
 
-    def _add_text(self, looked_for: Sequence[str]) -> None:
-        for number, word in enumerate(looked_for):
-            self._check(f"instr(inbox.search, :text{number})", {f"text{number}": word})
-        self.words += words.pieces_of_all(looked_for)
 
-    def _add_amounts(self, low: float | None, high: float | None) -> None:
-        if low is not None:
-            self._check("inbox.amount >= :amount_from", {"amount_from": low})
-        if high is not None:
-            self._check("inbox.amount <= :amount_to", {"amount_to": high})
-        if low is not None or high is not None:
-            ends = -float("inf") if low is None else low, float("inf") if high is None else high
-            self.words.append(words.any_of(words.span(of.AMOUNT, *map(words.magnitude, ends))))
+def _has_one(group: Group, given: Given) -> str:
+    parts = [f"instr(found.facts, {given.bind(f' {word} ')}) > 0" for word in group]
+    while len(parts) > _DEEPEST:
+        chunks = (parts[at : at + _DEEPEST] for at in range(0, len(parts), _DEEPEST))
+        parts = [f"({' OR '.join(chunk)})" for chunk in chunks]
+    return f"({' OR '.join(parts)})"
 
-    def _add_openings(self, after: int | None, before: int | None) -> None:
-        if after is not None:
-            self._check("inbox.opened_at >= :opened_after", {"opened_after": after})
-        if before is not None:
-            self._check("inbox.opened_at < :opened_before", {"opened_before": before})
-        if after is not None or before is not None:
-            first = 0 if after is None else words.hour(after)
-            last = 2**words.BITS - 1 if before is None else words.hour(before)
-            self.words.append(words.any_of(words.span(of.OPENED, first, last)))
+
+_DEEPEST = 50  # SQLite takes an expression 1,000 deep, and a person may be in more groups
+
+
+def filters_of(query: InboxQuery, given: Given) -> Condition:
+    """What a query asks of its rows, whatever its view."""
+    found = Condition()
+    for name, value in (
+        (of.KIND, query.kind),
+        (of.ADDRESSED, query.group),
+        (of.RISK, query.risk),
+        (of.POLICY, query.policy),
+        (of.REQUESTER, query.requester),
+        (of.CASE, query.case),
+    ):
+        if value:
+            found.facts.append([words.fact(name, value)])
+    if query.risk in of.RANKS:
+        found.hinted.append(f"inbox.risk_order = {of.RANKS.index(query.risk)}")
+    looked_for = list(dict.fromkeys(words.fold(query.text).split()))
+    _add_text(found, looked_for[:MOST_WORDS], given)
+    _add_amounts(found, query.amount_from, query.amount_to, given)
+    _add_openings(found, query.opened_after, query.opened_before, given)
+    return found
+
+
+def _add_text(found: Condition, looked_for: Sequence[str], given: Given) -> None:
+    hints = words.pieces_of_all(looked_for)
+    for word in looked_for:
+        checks = found.hinted if words.exact_piece(word) in hints else found.checks
+        checks.append(f"instr(inbox.search, {given.bind(word)}) > 0")
+    found.hints += [[piece] for piece in hints]
+
+
+def _add_amounts(found: Condition, low: float | None, high: float | None, given: Given) -> None:
+    if low is None and high is None:
+        return
+    if low is not None:
+        found.checks.append(f"inbox.amount_order <= -{given.bind(low)}")
+    if high is not None:
+        found.checks.append(f"inbox.amount_order >= -{given.bind(high)}")
+    found.checks.append("inbox.amount_order < 9e999")
+    ends = -inf if low is None else low, inf if high is None else high
+    found.hints.append(words.rough_span(of.AMOUNT, *map(words.magnitude, ends)))
+
+
+def _add_openings(
+    found: Condition, after: datetime | None, before: datetime | None, given: Given
+) -> None:
+    if after is None and before is None:
+        return
+    first, last = 0, words.LAST
+    if after is not None:
+        first = words.hour(to_microseconds(after))
+        found.checks.append(f"inbox.opened_at >= {given.bind(to_microseconds(after))}")
+    if before is not None:
+        last = words.hour(to_microseconds(before))
+        found.checks.append(f"inbox.opened_at < {given.bind(to_microseconds(before))}")
+    found.hints.append(words.rough_span(of.OPENED, first, last))
 
 
 # Views.
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Where rows are found."""
-
-    table: str
-    where: str
-    """What is asked of the table."""
-    rest: str = ""
-    """What must hold besides of the rows that it proposes."""
-
-    @property
-    def is_all(self) -> bool:
-        """Whether it proposes every row of an openness."""
-        return self.table == "inbox"
-
-    @property
-    def proposed(self) -> str:
-        return f"FROM {self.table} AS found WHERE {self.where}"
-
-    def text(self, condition: str = "") -> str:
-        """Exactly the rows that hold to the condition, with all columns of `inbox`."""
-        where = both(self.where, self.rest, condition)
-        if self.is_all:
-            return f"FROM inbox WHERE {where}"
-        key = "instance" if self.table == "inbox_people" else "rowid"
-        join = f"CROSS JOIN inbox ON inbox.instance = found.{key}"
-        return f"FROM {self.table} AS found {join} WHERE {where}"
-
-    @property
-    def counted(self) -> str:
-        """Exactly the rows, without columns: the cheapest way."""
-        return self.text() if self.rest or self.is_all else self.proposed
+_MANY = ("group:", "role:")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Branch:
-    """Rows of a view that are found in the same way. The branches of a view share no row."""
+class Me:
+    """What a row is to the person who asks."""
 
-    check: str = ""
-    """What distinguishes its rows from all others of the same openness."""
-    words: str = ""
-    """An expression which they all match; then `rest` is what it leaves open."""
-    rest: str = ""
-    relation: str = ""
-    """What this person is to them all."""
+    def __init__(self, query: InboxQuery, given: Given) -> None:
+        self._person = query.person
+        self._recipients = list(dict.fromkeys(query.recipients))
+        self._now = to_microseconds(query.now)
+        self._given_now = given.bind(self._now)
+        self._snoozed = (
+            "EXISTS (SELECT 1 FROM inbox_snoozes WHERE instance = found.rowid "
+            f"AND person = {given.bind(self._person)} AND until > {self._given_now})"
+        )
 
+    def sees(self, view: View) -> list[Condition]:
+        """The rows of a view: one of these holds of each, and never two."""
+        match view:
+            case "needs_me":
+                return self._awake(Condition(facts=[self._mine], unwanted=self._kept_away))
+            case "unclaimed":
+                groups = [each for each in self._recipients if each.startswith(_MANY)]
+                facts: list[Group] = [[of.UNHELD], _addressed(groups)]
+                return self._awake(Condition(facts=facts, unwanted=self._kept_away))
+            case "overdue":
+                past = words.span(of.DUE, 0, words.hour(self._now))
+                checks = [f"inbox.due_order <= {self._given_now}"]
+                mine = Condition(facts=[self._mine], unwanted=self._kept_away)
+                return [mine & Condition(hints=[past], checks=checks)]
+            case "waiting":
+                parts = (of.REQUESTER, of.VOTED, of.ASKED)
+                return [Condition(facts=[[self._i_am(part) for part in parts]])]
+            case "snoozed":
+                return [Condition(facts=[[self._i_am(of.SNOOZED)]], keyed=self._snoozed)]
+            case "decided":
+                return [Condition(facts=[[self._i_am(of.DECIDED)]])]
+            case "all" | "recent":
+                return [Condition()]
+            case _:
+                assert_never(view)
 
-class Search:
-    """One view of a query."""
-
-    def __init__(self, query: InboxQuery, view: View, filters: Filters) -> None:
-        """Raises: InvalidIdError for a page token that is none of this order."""
-        self.open = view not in ENDED_VIEWS
-        self.order = order_of(query, view)
-        self._filters = filters
-        recipients = dict.fromkeys(query.recipients)
-        groups = [name for name in recipients if name.startswith(("group:", "role:"))]
-        self.bindings: dict[str, Any] = {
-            **filters.bindings,
-            # What is nobody's compares with nothing.
-            "person": query.person or None,
-            "now": of.microseconds(query.now),
-            "everybody": f"\n{of.EVERYBODY}\n",
-            **{f"recipient{at}": of.quoted(name) for at, name in enumerate(recipients)},
-        }
-        me = _Me(query, {name: f":recipient{at}" for at, name in enumerate(recipients)})
-        self._branches = _branches(view, me, groups, self.bindings["now"])
-        self.branches = [self._sources(at, branch) for at, branch in enumerate(self._branches)]
-        self.starts: Position | None = None
-        """The position after which the page begins."""
-        if query.page_token is not None:
-            self.starts = read_token(self.order, query.page_token)
-            self.bindings |= bound("after", self.starts)
-
-    def _sources(self, number: int, branch: Branch) -> list[Source]:
-        """The ways to find a branch's rows; the words' way first."""
-        found: list[Source] = []
-        filters = self._filters
-        expression = words.all_of([branch.words, *filters.words])
-        if expression:
-            index = OPEN_WORDS if self.open else ENDED_WORDS
-            self.bindings[f"words{number}"] = expression
-            rest = both(branch.rest if branch.words else branch.check, *filters.rest)
-            found.append(Source(table=index, where=f"{index} MATCH :words{number}", rest=rest))
-        if branch.relation:
-            where = f"found.person = :person AND found.relation = '{branch.relation}'"
-            rest = both(branch.check, *filters.checks)
-            found.append(Source(table="inbox_people", where=where, rest=rest))
-        if not found:
-            ended = "NULL" if self.open else "NOT NULL"
-            found.append(Source(table="inbox", where=f"inbox.ended_at IS {ended}"))
-        return found
+    def _i_am(self, part: str) -> str:
+        return words.fact(part, self._person) if self._person else words.NOBODYS
 
     @property
-    def check(self) -> str:
-        """What must hold of a row of the right openness."""
-        checks = [f"({branch.check or 'true'})" for branch in self._branches]
-        return both(_one_of(checks), *self._filters.checks)
-
-
-class _Me:
-    """What a row is to the person who asks: as expressions of the index, and as checks."""
-
-    def __init__(self, query: InboxQuery, names: dict[str, str]) -> None:
-        """`names`: how each recipient is called in the bindings."""
-        self._names = names
-        self.requested = words.fact(of.REQUESTER, query.person) if query.person else ""
-        self.decided = words.fact(of.DECIDED, query.person) if query.person else ""
-        self.excluded = [words.fact(of.EXCLUDED, name) for name in names]
-        not_by = [f"instr(inbox.not_by, {name})" for name in names.values()]
-        self.may = both(_NOT_REQUESTED, f"NOT {_one_of(not_by)}")
-
-    def addressed_by(self, names: Iterable[str]) -> str:
-        """A check: by one of these, or as everybody is."""
-        found = [f"instr(inbox.addressed, {self._names[name]})" for name in names]
-        return _one_of([*found, "inbox.addressed = :everybody"])
+    def _mine(self) -> Group:
+        return [*_addressed(self._recipients), self._i_am(of.HOLDER)]
 
     @property
-    def addressed(self) -> str:
-        return self.addressed_by(self._names)
+    def _kept_away(self) -> list[str]:
+        excluded = [words.fact(of.EXCLUDED, each) for each in self._recipients]
+        return [self._i_am(of.REQUESTER), self._i_am(of.VOTED), *excluded]
 
-    def words_for(self, names: Iterable[str]) -> str:
-        """An expression: addressed by one of these or as everybody is, and not kept from it."""
-        found = [words.fact(of.ADDRESSED, name) for name in names]
-        refused = [self.requested, *self.excluded] if self.requested else self.excluded
-        return words.without(words.any_of([*found, of.TO_EVERYBODY]), refused)
-
-    def to_decide(self, condition: str, expression: str = "") -> list[Branch]:
-        """Addressed to me or held by me, not kept from me, and `condition`."""
-        return [
-            Branch(
-                words=words.all_of([self.words_for(self._names), expression]),
-                rest=condition,
-                check=both(self.addressed, self.may, condition),
-            ),
-            Branch(
-                relation="holds",
-                check=both("inbox.holder = :person", f"NOT {self.addressed}", self.may, condition),
-            ),
-        ]
+    def _awake(self, condition: Condition) -> list[Condition]:
+        """Not snoozed: most rows never were, and that much their facts tell."""
+        snoozed = self._i_am(of.SNOOZED)
+        over = Condition(facts=[[snoozed]], keyed=f"NOT {self._snoozed}")
+        return [condition & Condition(unwanted=[snoozed]), over & condition]
 
 
-def _branches(view: View, me: _Me, groups: Sequence[str], now: int) -> list[Branch]:
-    awake = both(f"NOT {_VOTED}", f"NOT {_SNOOZED}")
-    match view:
-        case "needs_me":
-            return me.to_decide(awake)
-        case "overdue":
-            past = words.any_of(words.span(of.DUE, 0, words.hour(now)))
-            return me.to_decide(both("inbox.due_at <= :now", f"NOT {_VOTED}"), past)
-        case "unclaimed":
-            free = both("inbox.holder = ''", awake)
-            check = both(me.addressed_by(groups), me.may, free)
-            return [Branch(words=me.words_for(groups), rest=free, check=check)]
-        case "waiting":
-            voted = both(_VOTED, _NOT_REQUESTED)
-            asked = both(_ASKED, _NOT_REQUESTED, f"NOT {_VOTED}")
-            mine = [Branch(words=me.requested, check=_REQUESTED)] if me.requested else []
-            return [
-                *mine,
-                Branch(relation="voted", check=voted),
-                Branch(relation="asked", check=asked),
-            ]
-        case "snoozed":
-            return [Branch(relation="snoozed", check=_SNOOZED)]
-        case "decided":
-            return [Branch(words=me.decided, relation="decided", check=_DECIDED)]
-        case "all" | "recent":
-            return [Branch()]
-        case _:
-            assert_never(view)
+def _addressed(recipients: Iterable[str]) -> Group:
+    return [*(words.fact(of.ADDRESSED, each) for each in recipients), of.TO_EVERYBODY]
+
+
+# Statements.
+
+_JOIN = {
+    "inbox": "CROSS JOIN inbox ON inbox.instance = found.rowid",
+    "inbox_rows": "CROSS JOIN inbox_rows AS found ON found.instance = inbox.instance",
+}
+
+
+def _index_of(view: View) -> str:
+    return "inbox_ended_words" if view in ENDED_VIEWS else "inbox_open_words"
+
+
+class Question:
+    """A query, for any of its views."""
+
+    def __init__(self, query: InboxQuery) -> None:
+        self.given = Given()
+        self._filters = filters_of(query, self.given)
+        self._me = Me(query, self.given)
+        self.is_filtered = bool(self._filters.expression)
+
+    def holds_of_all(self, view: View) -> bool:
+        """Whether the view shows all that is open, or all that has ended."""
+        return view in ("all", "recent") and not self.is_filtered
+
+    def matches(self, view: View, columns: str, condition: str = "") -> str:
+        """SELECT a view's rows by the index, in no order: columns of `inbox` and `found.rowid`."""
+        found: list[str] = []
+        for each in self._conditions(view):
+            join = _JOIN["inbox"] if each.checks or "inbox." in columns else ""
+            asked = both(self._by_index(view, each), *each.checks, condition)
+            found.append(f"SELECT {columns} FROM {_index_of(view)} AS found {join} WHERE {asked}")
+        return " UNION ALL ".join(found)
+
+    def among(self, view: View) -> str:
+        """That the index finds a row of `inbox`, and what the index leaves open."""
+        conditions = self._conditions(view)
+        keys = " UNION ALL ".join(
+            f"SELECT rowid FROM {_index_of(view)} AS found WHERE {self._by_index(view, each)}"
+            for each in conditions
+        )
+        # The conditions of one view ask the columns the same.
+        return both(f"inbox.instance IN ({keys})", *conditions[0].checks)
+
+    def _by_index(self, view: View, condition: Condition) -> str:
+        matched = f"{_index_of(view)} MATCH {self.given.bind(condition.expression)}"
+        return both(matched, condition.keyed)
+
+    def holds(self, view: View) -> str:
+        """That a row is the view's, without the index: of `inbox` and `inbox_rows AS found`."""
+        return both(self._filters.asked(self.given), self.holds_of_filtered(view))
+
+    def holds_of_filtered(self, view: View) -> str:
+        """The same of rows that are known to pass the filters."""
+        seen = (each.asked(self.given) or "true" for each in self._me.sees(view))
+        return f"({' OR '.join(f'({each})' for each in seen)})"
+
+    def narrows(self, view: View, column: str) -> str:
+        """What holds of this column of a view's rows: an index by it can begin and end there."""
+        whole = self._conditions(view)[0]
+        return both(*(each for each in whole.checks + whole.hinted if column in each))
+
+    def _conditions(self, view: View) -> list[Condition]:
+        return [self._filters & each for each in self._me.sees(view)]
 
 
 # Orders.
@@ -303,97 +301,60 @@ class Order:
     name: str
     """In page tokens."""
     columns: tuple[str, ...]
-    source: str
-    """Every row that has a place in it, by an index that is in this order."""
-    within: str = ""
-    """What is known of its columns, and narrows where along the index to look."""
+    index: str
+    """Which is in this order."""
     descending: bool = False
 
     @property
     def listed(self) -> str:
         return ", ".join(self.columns)
 
-    def sorted(self, columns: Iterable[str] | None = None) -> str:
+    @property
+    def sorted(self) -> str:
         """For ORDER BY."""
         direction = "DESC" if self.descending else "ASC"
-        return ", ".join(f"{column} {direction}" for column in columns or self.columns)
+        return ", ".join(f"{column} {direction}" for column in self.columns)
 
-    @property
-    def numbered(self) -> str:
-        """The same of columns that were selected already."""
-        return self.sorted(str(number + 1) for number in range(len(self.columns)))
+    def source(self, *, whole_rows: bool = False) -> str:
+        """FROM and WHERE: all open rows, or all ended ones, in this order."""
+        ended = "NOT NULL" if self.name in ENDED_VIEWS else "NULL"
+        join = _JOIN["inbox_rows"] if whole_rows else ""
+        return f"FROM inbox INDEXED BY {self.index} {join} WHERE inbox.ended_at IS {ended}"
 
-    def beyond(self, name: str) -> str:
-        """It comes later than the position bound to this name."""
-        return self._compared("<" if self.descending else ">", name)
+    def after(self, position: str) -> str:
+        """Later than a bound position."""
+        return f"({self.listed}) {'<' if self.descending else '>'} {position}"
 
-    def until(self, name: str) -> str:
-        """It is the position bound to this name, or comes earlier."""
-        return self._compared(">=" if self.descending else "<=", name)
-
-    def _compared(self, sign: str, name: str) -> str:
-        marks = ", ".join(f":{name}{at}" for at in range(len(self.columns)))
-        return f"({self.listed}) {sign} ({marks})"
-
-
-def bound(name: str, position: Position) -> dict[str, int | float]:
-    """The bindings of a position."""
-    return {f"{name}{at}": value for at, value in enumerate(position)}
+    def until(self, position: str) -> str:
+        """At a bound position, or earlier."""
+        return f"({self.listed}) {'>=' if self.descending else '<='} {position}"
 
 
 _KEY = "inbox.instance"
 _AGE = ("inbox.opened_at", _KEY)
-_RANKS = ("high", "medium", "low")
-_MY_DECISIONS = Order(
-    name="decided",
-    columns=("found.at", "found.instance"),
-    source=(
-        "FROM inbox_people AS found INDEXED BY inbox_decided "
-        "CROSS JOIN inbox ON inbox.instance = found.instance "
-        "WHERE found.person = :person AND found.relation = 'decided'"
-    ),
-    descending=True,
-)
+_DUE = ("inbox.due_order", *_AGE)
 
 
-def _along(index: str, ended: str = "NULL") -> str:
-    return f"FROM inbox INDEXED BY {index} WHERE inbox.ended_at IS {ended}"
-
-
-def order_of(query: InboxQuery, view: View) -> Order:
-    """The order of a view."""
-    if view in ENDED_VIEWS:
-        source = _along("inbox_by_end", "NOT NULL")
+def order_of(query: InboxQuery) -> Order:
+    """The order of a query's rows."""
+    if query.view in ENDED_VIEWS:
         columns = ("inbox.ended_at", _KEY)
-        return Order(name=view, columns=columns, source=source, descending=True)
+        return Order(name=query.view, columns=columns, index="inbox_by_end", descending=True)
     match query.order:
         case "due":
-            columns, source = ("inbox.due_order", *_AGE), _along("inbox_by_due")
-            past = "inbox.due_order <= :now" if view == "overdue" else ""
-            return Order(name="due", columns=columns, source=source, within=past)
-        case "oldest" | "newest":
-            newest = query.order == "newest"
-            source = _along("inbox_by_age")
-            return Order(name=query.order, columns=_AGE, source=source, descending=newest)
+            return Order(name="due", columns=_DUE, index="inbox_by_due")
+        case "oldest":
+            return Order(name="oldest", columns=_AGE, index="inbox_by_age")
+        case "newest":
+            return Order(name="newest", columns=_AGE, index="inbox_by_age", descending=True)
         case "amount":
-            columns, source = ("inbox.amount_order", *_AGE), _along("inbox_by_amount")
-            within = both(
-                "inbox.amount_order >= -:amount_to" if query.amount_to is not None else "",
-                "inbox.amount_order <= -:amount_from" if query.amount_from is not None else "",
-            )
-            return Order(name="amount", columns=columns, source=source, within=within)
+            columns = ("inbox.amount_order", *_AGE)
+            return Order(name="amount", columns=columns, index="inbox_by_amount")
         case "risk":
-            columns = ("inbox.risk_order", "inbox.due_order", *_AGE)
-            source = _along("inbox_by_risk")
-            rank = f"inbox.risk_order = {_RANKS.index(query.risk)}" if query.risk in _RANKS else ""
-            return Order(name="risk", columns=columns, source=source, within=rank)
+            columns = ("inbox.risk_order", *_DUE)
+            return Order(name="risk", columns=columns, index="inbox_by_risk")
         case _:
             assert_never(query.order)
-
-
-def order_along(order: Order) -> Order:
-    """The same order, where its first rows are to be found without sorting."""
-    return _MY_DECISIONS if order.name == "decided" else order
 
 
 # Page tokens.
@@ -410,8 +371,8 @@ def token_of(order: Order, position: Position) -> str:
 def read_token(order: Order, token: str) -> Position:
     """The position in it. Raises: InvalidIdError."""
     try:
-        if len(token) > _LONGEST_TOKEN:
-            raise ValueError("too long")
+        if len(token) > _LONGEST_TOKEN or "=" in token:
+            raise ValueError("not made by token_of")
         packed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         name, position = msgspec.msgpack.decode(packed, type=tuple[str, tuple[int | float, ...]])
     except (ValueError, msgspec.MsgspecError):

@@ -1,7 +1,8 @@
 """The words by which the inbox's index finds rows: exact facts, pieces of text, steps of numbers.
 
 A word is one token of FTS5's `ascii` tokenizer, for which a token is lower-case letters, digits and
-everything beyond ASCII; all else is carried by private-use characters. No two facts share a word.
+everything beyond ASCII; all else is carried by private-use characters, and so is what SQL or FTS5
+could take for anything but a word. No two facts share a word.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from operator import add
 
 LONGEST_PIECE = 3  # characters; `pieces` spells them out
 BITS = 20  # of a number
+LAST = 2**BITS - 1
 STEP = 2  # bits: a step's word stands for a span four times as long as that of the step below
 HOUR = 3_600_000_000  # microseconds
-MOST_PIECES = 64  # of one search: more would find nothing better
+MOST_STEPS = 12  # of a rough span: each word costs some 30 microseconds
+MOST_PIECES = 64  # of one search: more would find little better
 
+_SMALLEST = (1023 - 8) << 52  # the bits of 2**-8
+_SHIFT = 52 + 6 - (BITS - 1)  # 64 powers of two
 _PRIVATE = 0xE000
 _ESCAPE = 0xE080
 
@@ -34,6 +39,7 @@ def _carried() -> dict[int, str]:
 
 _PIECES = _carried()
 """Without white space: there, text is cut."""
+_AMBIGUOUS = frozenset(map(chr, range(_PRIVATE, _ESCAPE + 1)))
 _FACTS = _PIECES | {code: chr(_PRIVATE + code) for code in range(128) if chr(code).isspace()}
 
 
@@ -59,6 +65,12 @@ def pieces(folded: str) -> set[str]:
     return found
 
 
+def exact_piece(word: str) -> str | None:
+    """The piece which exactly those texts have that hold this folded word, where there is one."""
+    piece = word.translate(_PIECES)
+    return piece if len(piece) <= LONGEST_PIECE and not _AMBIGUOUS.intersection(word) else None
+
+
 def pieces_of_all(looked_for: Iterable[str]) -> list[str]:
     """Pieces which every text has that holds all these folded words. Not only such texts have them.
 
@@ -78,14 +90,15 @@ def pieces_of_all(looked_for: Iterable[str]) -> list[str]:
 
 def hour(microseconds: int) -> int:
     """The hour since 1970, up to the year 2089."""
-    return min(max(microseconds // HOUR, 0), 2**BITS - 1)
+    return min(max(microseconds // HOUR, 0), LAST)
 
 
 def magnitude(amount: float) -> int:
-    """Rises with the amount, by about 0.4 %: the upper bits of the float."""
-    (bits,) = struct.unpack(">Q", struct.pack(">d", amount + 0.0))  # no negative zero
-    ordered = bits ^ (2**64 - 1) if bits >> 63 else bits | 1 << 63
-    return ordered >> (64 - BITS)
+    """Rises with the amount: the upper bits of the float, from 2**-8 to 2**56."""
+    (bits,) = struct.unpack(">Q", struct.pack(">d", abs(amount)))
+    size = max(bits - _SMALLEST, 0) >> _SHIFT
+    half = 2 ** (BITS - 1)
+    return half + min(size, half - 1) if amount >= 0 else half - 1 - min(size, half - 1)
 
 
 @lru_cache(maxsize=512)  # rows that are written together were opened in the same hour
@@ -112,6 +125,16 @@ def span(name: str, low: int, high: int) -> list[str]:
     return found
 
 
+def rough_span(name: str, low: int, high: int) -> list[str]:
+    """Few words of which every number in low..high has one; some numbers beyond have one too."""
+    found = span(name, low, high)
+    for shift in range(STEP, BITS, STEP):
+        if len(found) <= MOST_STEPS:
+            break
+        found = span(name, low >> shift << shift, high | (1 << shift) - 1)
+    return found
+
+
 def _step(name: str, shift: int, number: int) -> str:
     return f"{name}{chr(_PRIVATE)}{shift}{chr(_PRIVATE)}{number:x}"
 
@@ -122,16 +145,8 @@ NOBODYS = fact("nobodys", "")
 """A word that no row has."""
 
 
-def all_of(parts: Iterable[str]) -> str:
-    """Rows that have all of them. Empty where there is none: no condition."""
-    return " AND ".join(f"({part})" if " " in part else part for part in parts if part)
-
-
-def any_of(parts: Iterable[str]) -> str:
-    """Rows that have one of them, or more; where there is none, no rows."""
-    return " OR ".join(parts) or NOBODYS
-
-
-def without(expression: str, unwanted: Sequence[str]) -> str:
-    """Of those rows, the ones that have none of these words."""
-    return f"({expression}) NOT ({any_of(unwanted)})" if unwanted else expression
+def expression(wanted: Iterable[Sequence[str]], unwanted: Sequence[str]) -> str:
+    """Rows that have one word or more of each group, and none that is unwanted. Empty for all."""
+    groups = [" OR ".join(group) or NOBODYS for group in wanted]
+    found = " AND ".join(f"({group})" for group in groups)
+    return f"({found}) NOT ({' OR '.join(unwanted)})" if found and unwanted else found

@@ -24,7 +24,7 @@ from adjourn.dashboard.routes.panels import (
 from adjourn.dashboard.search import Search
 from adjourn.dashboard.text import listed, plain
 from adjourn.dashboard.times import clock
-from adjourn.dashboard.views.act import MOVES_ON, check_first, field_errors, sent_action
+from adjourn.dashboard.views.act import check_first, field_errors, moves_on, sent_action
 from adjourn.dashboard.views.panel import Draft, happened, moment_of
 from adjourn.dashboard.views.words import ENDED, STATUS
 from adjourn.errors import (
@@ -55,7 +55,7 @@ async def act(request: Request, id: str) -> Response:
     view = await visit.client.approvals.get(id, by=visit.actor)
     sent = sent_action(form, view, visit.now, visit.desk.hold_above)
     goes_to = id
-    if form.words("do") in MOVES_ON and surface == "inbox":
+    if moves_on(sent.action) and surface == "inbox":
         after = await next_of(visit, search, id)
         goes_to = after.id if after else ""
     try:
@@ -123,7 +123,12 @@ async def _done(visit: Visit, id: str, goes_to: str, search: Search, way: Way, d
 
 
 def _missing() -> Trouble:
-    return Trouble("warn", "edit", "Not sent yet", "See what is missing; nothing changed.")
+    return Trouble(
+        "warn",
+        "edit",
+        "Not sent yet",
+        "Something is missing or wrong, and marked below; nothing changed.",
+    )
 
 
 async def _explained(visit: Visit, id: str, way: Way, form: Form, error: AdjournError) -> Response:

@@ -164,8 +164,7 @@ async def next_of(visit: Visit, search: Search, id: str) -> RowView | None:
     if not others:
         return None
     chosen = others[0] if at is None else others[min(at, len(others) - 1)]
-    view = row_view(chosen, search, visit.names, visit.now, "")
-    return view
+    return row_view(chosen, search, visit.names, visit.now)
 
 
 def page_link(id: str, way: Way, **other: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from adjourn.dashboard.desk import Visit, visit_of
 from adjourn.dashboard.routes.panels import notice_of, panel_words, said_of
@@ -22,9 +22,9 @@ from adjourn.dashboard.views.inbox import (
     summary_of,
     view_links,
 )
-from adjourn.dashboard.views.rows import RowView, row_view
+from adjourn.dashboard.views.rows import RowView, row_view, row_views
 from adjourn.errors import InstanceNotFoundError, InvalidIdError
-from adjourn.model.inbox import InboxPage, InboxRow
+from adjourn.model.inbox import InboxPage
 
 router = APIRouter()
 
@@ -40,7 +40,7 @@ async def inbox(request: Request) -> Response:
     page = await rows_of(visit, search)
     counts = await visit.client.approvals.counts(search.but().query(visit.actor, visit.now))
     open_id = params.get("open", "")
-    rows = [row_view(row, search, visit.names, visit.now, open_id) for row in page.rows]
+    rows = row_views(page.rows, search, visit.names, visit.now, open_id)
     words = await _beside(visit, search, open_id, params.get("tab", ""))
     notice = await notice_of(visit, params.get("done", ""), search.address())
     count = count_text(counts.get(search.view, 0))
@@ -111,7 +111,7 @@ async def more_rows(request: Request) -> Response:
     search = Search.of(request.query_params)
     page = await rows_of(visit, search)
     first = search.but()
-    rows = [row_view(row, first, visit.names, visit.now, "") for row in page.rows]
+    rows = row_views(page.rows, first, visit.names, visit.now)
     words = _list_words(visit, first, page, rows)
     return visit.page("rows.html", title="", **words)
 
@@ -122,10 +122,8 @@ async def one_row(request: Request, id: str) -> Response:
     visit = await visit_of(request)
     search = Search.of(request.query_params).but()
     found = await visit.client.approvals.get(id, by=visit.actor)
-    row = row_view(found.row, search, visit.names, visit.now, "")
-    answer = visit.page("row.html", title="", row=row)
-    answer.headers["x-mark"] = row.mark
-    return answer
+    row = row_view(found.row, search, visit.names, visit.now)
+    return HTMLResponse(visit.desk.drawn("list.html", "row", row), headers={"x-mark": row.mark})
 
 
 @router.get("/live")
@@ -136,9 +134,10 @@ async def live(request: Request) -> Response:
     search = Search.of(request.query_params).but()
     page = await rows_of(visit, search)
     counts = await visit.client.approvals.counts(search.query(visit.actor, visit.now))
+    rows = row_views(page.rows, search, visit.names, visit.now)
     body = msgspec.json.encode(
         {
-            "rows": [_live_row(visit, search, row) for row in page.rows],
+            "rows": [_live_row(visit, row) for row in rows],
             "more": page.next_token is not None,
             "count": count_text(counts.get(search.view, 0)),
             "counts": {view: count_text(counts.get(view, 0)) for view in VIEWS},
@@ -151,7 +150,6 @@ async def live(request: Request) -> Response:
     return Response(body, headers={"etag": tag}, media_type="application/json")
 
 
-def _live_row(visit: Visit, search: Search, row: InboxRow) -> dict[str, str]:
-    view = row_view(row, search, visit.names, visit.now, "")
-    html = bytes(visit.page("row.html", title="", row=view).body).decode()
-    return {"key": view.key, "mark": view.mark, "html": html}
+def _live_row(visit: Visit, row: RowView) -> dict[str, str]:
+    html = visit.desk.drawn("list.html", "row", row)
+    return {"key": row.key, "mark": row.mark, "html": html}

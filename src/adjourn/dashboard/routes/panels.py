@@ -105,9 +105,9 @@ async def _words(
         "tab_label": TABS[word],
         "tabs": tab_links(view, way, word),
         "exhibits": exhibits(view.request.evidence, visit.now),
-        "reasons": reasons(view, visit.names, visit.actor, visit.now),
+        "reasons": reasons(view, visit.names, visit.actor, visit.now) if word == "why" else [],
         "similar": await _similar(visit, view, way) if word == "similar" else [],
-        "audit": entry_views(view.entries, visit.names, visit.now),
+        "audit": entry_views(view.entries, visit.names, visit.now) if word == "audit" else [],
         "exports": visit.operator,
         "snoozes": [(word, label) for word, (label, _) in SNOOZES.items()],
     }

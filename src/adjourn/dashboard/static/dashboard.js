@@ -167,8 +167,20 @@
     if (!row) return void gone.delete(key);
     const answer = await fetch(`/rows/${encodeURIComponent(row.dataset.id)}?${inbox.dataset.back}`);
     if (answer.ok) replaceRow(key, answer.headers.get("x-mark"), await answer.text());
+    else if (answer.status === 404) markLeft(row);
     const now = one(`#row-${key}`);
     now?.classList.toggle("gone", !told.more || now.matches(".ended"));
+  }
+
+  function markLeft(row) {
+    const chips = one(".row-chips", row);
+    if (one("[data-left]", chips)) return;
+    const chip = document.createElement("span");
+    chip.className = "chip quiet";
+    chip.dataset.left = "yes";
+    chip.textContent = "Waits no more";
+    chips.replaceChildren(chip);
+    one("input", row)?.remove();
   }
 
   function replaceRow(key, mark, html) {
@@ -470,6 +482,9 @@
     if (holding?.from === "pointer" && event.target === holding.button) abandonHold("pointer");
   });
   window.addEventListener("blur", endHold);
+  document.addEventListener("contextmenu", (event) => {
+    if (event.target.closest("button.hold")) event.preventDefault(); // a long touch asks for one
+  });
 
   document.addEventListener("click", (event) => {
     const { target } = event;
@@ -495,6 +510,15 @@
     const { target } = event;
     if (target.closest(".row")) return countSelected();
     if (target.matches("[data-submit]") || target.closest("[data-autosubmit]")) target.form.requestSubmit();
+  });
+
+  // An address says only what narrows the list.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "get") return;
+    event.preventDefault();
+    const words = new URLSearchParams([...new FormData(form)].filter(([, word]) => word));
+    location.assign(`${form.getAttribute("action")}?${words}`);
   });
 
   document.addEventListener("input", (event) => {

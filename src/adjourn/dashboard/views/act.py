@@ -39,9 +39,6 @@ SNOOZES = {
 }
 """By word: the label, and how many hours."""
 
-MOVES_ON = frozenset({"approve", "reject", "reassign", "cancel", "snooze"})
-"""After these the next approval opens."""
-
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -96,6 +93,17 @@ def _approve(form: Form, view: ApprovalView, version: int, hold_above: Risk) -> 
             errors["confirm"] = "Confirm that you have checked it."
     action = Approve(version=version, changes=changes, comment=comment, digest=form.words("digest"))
     return Sent(action, errors)
+
+
+def moves_on(action: Action) -> bool:
+    """Whether the next approval opens after it: this one needs nothing more of this person."""
+    match action:
+        case Approve() | Reject() | Reassign() | Cancel():
+            return True
+        case Snooze(until=until):
+            return until is not None
+        case _:
+            return False
 
 
 def check_first(view: ApprovalView, action: Action, actor: Actor, now: datetime) -> None:

@@ -89,10 +89,10 @@ def _note(state: InstanceState, approval: InstanceState | None, now: datetime) -
         return ""
     parts: list[str] = []
     if approval is not None:
-        parts.append(f"waits for people since {lasted(approval.created_at, now)}")
+        parts.append(f"waits for people for {lasted(approval.created_at, now)}")
     if state.waiting_for:
         names = listed([plain(name) for name in state.waiting_for], "or")
-        parts.append(f"waits for {names} since {lasted(state.updated_at, now)}")
+        parts.append(f"waits for {names} for {lasted(state.updated_at, now)}")
     if state.running:
         parts.append(f"{state.running} running")
     if state.pending_events:
@@ -131,12 +131,12 @@ def waits(state: InstanceState, threads: Threads, now: datetime) -> list[Fact]:
         return []
     since = threads.latest or state.updated_at
     found = [
-        Fact("Waits for", plain(name), note=f"since {lasted(since, now)}")
+        Fact("Waits for", plain(name), note=f"for {lasted(since, now)}")
         for name in state.waiting_for
     ]
     for child in threads.children.values():
         text = "people's approval" if child.name == APPROVAL else plain(child.name)
-        note = f"since {lasted(child.since, now)}"
+        note = f"for {lasted(child.since, now)}"
         found.append(Fact("Waits for", text, note=note, href=link_of(child.name, child.id)))
     if threads.timers:
         earliest = min(threads.timers.values())

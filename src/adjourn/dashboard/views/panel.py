@@ -139,7 +139,7 @@ def panel_view(
         opened=ago(state.opened_at, now),
         version=state.version,
         digest=state.digest,
-        status=STATUS[state.status],
+        status=_status(view, actor),
         risk=RISK[request.risk],
         facts=facts(view, names, now),
         banners=banners(view, names, actor, now),
@@ -156,6 +156,11 @@ def panel_view(
         draft=given,
         recipients=_recipients(view, names, actor),
     )
+
+
+def _status(view: ApprovalView, actor: Actor) -> Chip:
+    mine = view.state.status == "claimed" and view.state.holder == actor.id
+    return Chip("Claimed by you", "info", "person") if mine else STATUS[view.state.status]
 
 
 def proposal_fields(view: ApprovalView, draft: Draft) -> list[FieldView]:

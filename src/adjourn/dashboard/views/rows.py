@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import get_args
+from urllib.parse import quote
 
 import msgspec
 
@@ -46,15 +48,28 @@ class RowView:
     opened: bool
 
 
-def row_view(row: InboxRow, search: Search, names: Names, now: datetime, open_id: str) -> RowView:
-    """`open_id` is the row whose panel is shown."""
+def row_view(
+    row: InboxRow, search: Search, names: Names, now: datetime, open_id: str = ""
+) -> RowView:
+    """One row in the list that `search` describes."""
+    return _row_view(row, search.address(), names, now, open_id)
+
+
+def row_views(
+    rows: Sequence[InboxRow], search: Search, names: Names, now: datetime, open_id: str = ""
+) -> list[RowView]:
+    """All rows of a list. `open_id` is the one whose panel is shown."""
     back = search.address()
+    return [_row_view(row, back, names, now, open_id) for row in rows]
+
+
+def _row_view(row: InboxRow, back: str, names: Names, now: datetime, open_id: str) -> RowView:
     ended = row.status in ENDED
     return RowView(
         id=row.id,
         key=key_of(row.id),
         mark=hashlib.sha256(msgspec.json.encode(row)).hexdigest()[:12],
-        href=search.link(open=row.id),
+        href="/?" + "&".join(filter(None, (back, f"open={quote(row.id)}"))),
         panel=panel_address(row.id, back),
         title=one_line(row.title, 300),
         kind=plain(row.kind) or ("Event" if row.pattern == "event" else ""),
