@@ -134,7 +134,7 @@ def test_a_draft_survives_a_reload(desk: Desk, visitor: Visit) -> None:
     expect(comment).to_have_value("Half a thought")
 
 
-def test_new_rows_wait_behind_a_bar_and_move_nothing(desk: Desk, visitor: Visit) -> None:
+def test_new_rows_wait_behind_a_bar_and_the_open_one_stays(desk: Desk, visitor: Visit) -> None:
     for id in ("a", "b"):
         desk.ask(id, title=f"Refund {id}")
     lena = visitor(desk.address, "lena")
@@ -146,6 +146,7 @@ def test_new_rows_wait_behind_a_bar_and_move_nothing(desk: Desk, visitor: Visit)
     desk.ask("c", title="Refund c", due="1h")  # it would stand before the others
 
     news = lena.page.locator("#news")
+    # Not asked yet: that the row stays at its pixel. The bar takes its room above the rows.
     expect(news).to_have_text("1 new")
     expect(lena.page.locator(".row")).to_have_count(2)
     expect(link).to_be_focused()
