@@ -17,6 +17,12 @@ KILLS_SHORT = 24
 KILLS_TO_CATCH_A_MUTANT = 300  # the first violation ends it; 60 once missed a window of a few ms
 
 
+def broken_promises(campaign: Campaign) -> list[str]:
+    """Which promise breaks first is chance: a lost end of a case shows as promise 5, a lost
+    decision as 1 or 4. A worker that merely fails breaks none."""
+    return [violation for violation in campaign.violations if violation.startswith("promise")]
+
+
 def seed() -> int:
     """Another one in every run; CRASH_SEED repeats one."""
     return int(os.environ.get("CRASH_SEED") or time.time_ns() % 1_000_000)
@@ -34,7 +40,7 @@ def test_no_promise_is_broken_by_kills(
 
     with capsys.disabled():
         sys.stdout.write(f"\n{way}: {campaign.figures()}\n")
-    assert not campaign.violations, campaign.figures()
+    assert not campaign.violations, (campaign.figures(), campaign.violations)
     assert campaign.kills >= KILLS_EACH
 
 
@@ -44,7 +50,7 @@ def test_no_promise_is_broken_by_a_short_campaign(tmp_path: Path) -> None:
 
     campaign.run(KILLS_SHORT)
 
-    assert not campaign.violations, campaign.figures()
+    assert not campaign.violations, (campaign.figures(), campaign.violations)
     assert campaign.kills >= KILLS_SHORT
 
 
@@ -61,7 +67,7 @@ def test_a_planted_bug_is_caught(
     with capsys.disabled():
         caught = campaign.violations[0] if campaign.violations else "NOT CAUGHT"
         sys.stdout.write(f"\n{mutant}: {campaign.figures()}\n  {caught}\n")
-    assert campaign.violations, campaign.figures()
+    assert broken_promises(campaign), (campaign.figures(), campaign.violations)
 
 
 @pytest.mark.slow
@@ -70,4 +76,4 @@ def test_an_engine_that_acknowledges_before_the_commit_is_caught(tmp_path: Path)
 
     campaign.run(KILLS_TO_CATCH_A_MUTANT, ways=["written"])
 
-    assert any("was lost" in violation for violation in campaign.violations), campaign.figures()
+    assert broken_promises(campaign), (campaign.figures(), campaign.violations)
