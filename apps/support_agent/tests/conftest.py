@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from support_agent.database import DATABASE_VARIABLE, open_database, shop_database
-from support_agent.orders import import_orders
+from support_agent.shop.database import DATABASE_VARIABLE, open_database, shop_database
+from support_agent.shop.orders import import_orders
 
 ONE_ORDER = """\
 order_number,ordered_at,customer_name,customer_email,sku,product,quantity,unit_price,currency,\

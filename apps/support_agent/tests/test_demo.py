@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from support_agent.database import open_database
 from support_agent.demo import CASE, faults
 from support_agent.engine_process import Answer
-from support_agent.ledger import LedgerEntry, Receipt
-from support_agent.messages import WrittenMessage
+from support_agent.shop.database import open_database
+from support_agent.shop.ledger import LedgerEntry, Receipt
+from support_agent.shop.messages import WrittenMessage
 
 DEMONSTRATION = [sys.executable, "-m", "support_agent.demo"]
 MOMENT = datetime(2026, 8, 1, tzinfo=UTC)

@@ -13,15 +13,15 @@ from sqlalchemy import Engine
 
 from adjourn import Actor
 from adjourn.testing import Sandbox
-from support_agent.cases import status_of
-from support_agent.database import reading
 from support_agent.desk import Request, Said, app, contact_request, refund_request
 from support_agent.desk_queue import GRACE, LENA, OMAR, fill_desk
 from support_agent.engine_process import free_port
-from support_agent.ledger import entries
-from support_agent.messages import messages_of
-from support_agent.orders import import_orders
-from support_agent.records import Customer
+from support_agent.shop.cases import status_of
+from support_agent.shop.database import reading
+from support_agent.shop.ledger import entries
+from support_agent.shop.messages import messages_of
+from support_agent.shop.orders import import_orders
+from support_agent.shop.records import Customer
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

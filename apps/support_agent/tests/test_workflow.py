@@ -6,12 +6,12 @@ from sqlalchemy import Engine
 
 from adjourn import AdjournError
 from adjourn.testing import Sandbox
-from support_agent import cases
-from support_agent.cases import Case, open_case, status_of
-from support_agent.database import reading, writing
-from support_agent.ledger import LedgerEntry, entries
-from support_agent.messages import messages_of
-from support_agent.records import CaseStatus
+from support_agent.shop import cases
+from support_agent.shop.cases import Case, open_case, status_of
+from support_agent.shop.database import reading, writing
+from support_agent.shop.ledger import LedgerEntry, entries
+from support_agent.shop.messages import messages_of
+from support_agent.shop.records import CaseStatus
 from support_agent.workflow import app, support_case
 
 CASE = Case("C-1", "A-1042", Decimal("64.50"), "The teapot arrived broken.")

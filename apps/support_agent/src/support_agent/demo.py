@@ -19,8 +19,6 @@ from rich.console import Console
 from rich.text import Text
 from sqlalchemy import Engine
 
-from support_agent.cases import Case, open_case, status_of
-from support_agent.database import DATABASE_VARIABLE, open_database, reading, writing
 from support_agent.engine_process import (
     Answer,
     EngineProcess,
@@ -30,10 +28,12 @@ from support_agent.engine_process import (
     start_engine,
     wait_until,
 )
-from support_agent.errors import SupportError
-from support_agent.ledger import LedgerEntry, entries
-from support_agent.messages import WrittenMessage, messages_of
-from support_agent.orders import import_orders
+from support_agent.shop.cases import Case, open_case, status_of
+from support_agent.shop.database import DATABASE_VARIABLE, open_database, reading, writing
+from support_agent.shop.errors import SupportError
+from support_agent.shop.ledger import LedgerEntry, entries
+from support_agent.shop.messages import WrittenMessage, messages_of
+from support_agent.shop.orders import import_orders
 
 CASE = Case("C-1001", "A-1042", Decimal("64.50"), "The teapot arrived broken.")
 CLICK = "click-81"

@@ -31,10 +31,10 @@ from adjourn import (
     rechecking,
     role,
 )
-from support_agent import cases, ledger, messages
-from support_agent.cases import Case
-from support_agent.ledger import Receipt
-from support_agent.records import Customer, Order
+from support_agent.shop import cases, ledger, messages
+from support_agent.shop.cases import Case
+from support_agent.shop.ledger import Receipt
+from support_agent.shop.records import Customer, Order
 from support_agent.workflow import PATIENTLY, records
 
 app = Adjourn()

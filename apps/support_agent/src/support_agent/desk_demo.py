@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.text import Text
 
 from support_agent.clock import now
-from support_agent.database import DATABASE_VARIABLE, open_database
 from support_agent.desk_queue import fill_desk
 from support_agent.engine_process import (
     EngineProcess,
@@ -24,7 +23,8 @@ from support_agent.engine_process import (
     listens,
     start_engine,
 )
-from support_agent.orders import import_orders
+from support_agent.shop.database import DATABASE_VARIABLE, open_database
+from support_agent.shop.orders import import_orders
 
 PORT = 7071
 

@@ -12,8 +12,8 @@ import msgspec
 
 from adjourn import Actor
 from adjourn.testing import Sandbox
-from support_agent.database import DATABASE_VARIABLE
 from support_agent.desk import Request, app, contact_request, refund_request
+from support_agent.shop.database import DATABASE_VARIABLE
 
 REQUESTS = files("support_agent") / "data" / "desk.json"
 LENA = Actor(id="lena", groups=["support"], roles=["approver"], channel="web")

@@ -11,12 +11,12 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from adjourn import Adjourn, Context, NonRetryableError, RetryPolicy, current_activity
-from support_agent import cases, ledger, messages
-from support_agent.cases import Case
-from support_agent.database import shop_database, writing
-from support_agent.errors import SupportError
-from support_agent.ledger import Receipt
-from support_agent.records import CaseStatus
+from support_agent.shop import cases, ledger, messages
+from support_agent.shop.cases import Case
+from support_agent.shop.database import shop_database, writing
+from support_agent.shop.errors import SupportError
+from support_agent.shop.ledger import Receipt
+from support_agent.shop.records import CaseStatus
 
 app = Adjourn()
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
-from support_agent.cases import Case, move_case, open_case
-from support_agent.database import open_database, reading, writing
-from support_agent.errors import (
+from support_agent.shop.cases import Case, move_case, open_case
+from support_agent.shop.database import open_database, reading, writing
+from support_agent.shop.errors import (
     CaseAlreadyRefunded,
     CaseNotApproved,
     InvalidAmount,
@@ -23,8 +23,8 @@ from support_agent.errors import (
     UnknownCase,
     UnknownOrder,
 )
-from support_agent.ledger import Receipt, entries, refund, refundable
-from support_agent.records import CaseStatus, Customer, Order, Payment, Refund, RefundCall
+from support_agent.shop.ledger import Receipt, entries, refund, refundable
+from support_agent.shop.records import CaseStatus, Customer, Order, Payment, Refund, RefundCall
 
 PAID = Decimal("124.10")
 TEAPOT = Decimal("64.50")

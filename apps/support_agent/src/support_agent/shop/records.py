@@ -14,7 +14,7 @@ from sqlalchemy import CheckConstraint, Enum, ForeignKey, String, UniqueConstrai
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from support_agent.clock import Moment
-from support_agent.money import Money
+from support_agent.shop.money import Money
 
 CaseStatus = Literal["opened", "pending_approval", "approved", "rejected", "expired"]
 

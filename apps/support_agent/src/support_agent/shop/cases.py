@@ -7,17 +7,17 @@ from decimal import Decimal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from support_agent import ledger
 from support_agent.clock import now
-from support_agent.errors import (
+from support_agent.shop import ledger
+from support_agent.shop.errors import (
     CaseCannotMove,
     CaseDiffers,
     KeyReused,
     RefundTooLarge,
     UnknownCase,
 )
-from support_agent.money import positive
-from support_agent.records import CaseChange, CaseRecord, CaseStatus
+from support_agent.shop.money import positive
+from support_agent.shop.records import CaseChange, CaseRecord, CaseStatus
 
 MOVES: Mapping[CaseStatus, frozenset[CaseStatus]] = {
     "opened": frozenset({"pending_approval"}),

@@ -4,10 +4,10 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import Engine
 
-from support_agent.cases import Case, open_case
-from support_agent.database import reading, writing
-from support_agent.errors import KeyReused, UnknownCase
-from support_agent.messages import messages_of, write_message
+from support_agent.shop.cases import Case, open_case
+from support_agent.shop.database import reading, writing
+from support_agent.shop.errors import KeyReused, UnknownCase
+from support_agent.shop.messages import messages_of, write_message
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
 
-from support_agent.money import CURRENCY
+from support_agent.shop.money import CURRENCY
 
 COLUMNS = (
     "order_number",

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support_agent.errors import InvalidAmount
-from support_agent.money import LARGEST, from_cents, positive, to_cents
+from support_agent.shop.errors import InvalidAmount
+from support_agent.shop.money import LARGEST, from_cents, positive, to_cents
 
 LARGEST_CENTS = int(LARGEST * 100)
 

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from support_agent.clock import now
-from support_agent.errors import (
+from support_agent.shop.errors import (
     CaseAlreadyRefunded,
     CaseNotApproved,
     KeyReused,
@@ -16,8 +16,8 @@ from support_agent.errors import (
     UnknownCase,
     UnknownOrder,
 )
-from support_agent.money import positive
-from support_agent.records import CaseRecord, Order, Payment, Refund, RefundCall
+from support_agent.shop.money import positive
+from support_agent.shop.records import CaseRecord, Order, Payment, Refund, RefundCall
 
 NOTHING = Decimal("0.00")
 

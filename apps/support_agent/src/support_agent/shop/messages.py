@@ -7,8 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from support_agent.clock import now
-from support_agent.errors import KeyReused, UnknownCase
-from support_agent.records import CaseRecord, Customer, Message, Order
+from support_agent.shop.errors import KeyReused, UnknownCase
+from support_agent.shop.records import CaseRecord, Customer, Message, Order
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
-from support_agent.cases import MOVES, Case, move_case, open_case, status_of
-from support_agent.database import reading, writing
-from support_agent.errors import (
+from support_agent.shop.cases import MOVES, Case, move_case, open_case, status_of
+from support_agent.shop.database import reading, writing
+from support_agent.shop.errors import (
     CaseCannotMove,
     CaseDiffers,
     InvalidAmount,
@@ -19,7 +19,7 @@ from support_agent.errors import (
     UnknownCase,
     UnknownOrder,
 )
-from support_agent.records import CaseChange, CaseStatus
+from support_agent.shop.records import CaseChange, CaseStatus
 
 CASE = Case("C-1", "A-1042", Decimal("64.50"), "The teapot arrived broken.")
 

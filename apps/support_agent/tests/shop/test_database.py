@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from support_agent.database import (
+from support_agent.shop.database import (
     DATABASE_VARIABLE,
     open_database,
     reading,
@@ -16,7 +16,7 @@ from support_agent.database import (
     write_ahead_log_is_sound,
     writing,
 )
-from support_agent.records import CaseRecord, Customer, Order, OrderItem, Payment
+from support_agent.shop.records import CaseRecord, Customer, Order, OrderItem, Payment
 
 
 def test_a_transaction_that_fails_leaves_nothing(database: Engine) -> None:

@@ -1,6 +1,6 @@
 """Importing an order file into the shop's records.
 
-`python -m support_agent.orders FILE` imports a file into the database of SUPPORT_DATABASE.
+`python -m support_agent.shop.orders FILE` imports a file into the database of SUPPORT_DATABASE.
 """
 
 import argparse
@@ -16,11 +16,11 @@ from typing import Literal
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, selectinload
 
-from support_agent.database import shop_database, writing
-from support_agent.errors import OrderFileRefused
-from support_agent.money import CURRENCY
-from support_agent.order_file import BadRow, FiledOrder, OrderFile, read_order_file
-from support_agent.records import Customer, Order, OrderItem, Payment
+from support_agent.shop.database import shop_database, writing
+from support_agent.shop.errors import OrderFileRefused
+from support_agent.shop.money import CURRENCY
+from support_agent.shop.order_file import BadRow, FiledOrder, OrderFile, read_order_file
+from support_agent.shop.records import Customer, Order, OrderItem, Payment
 
 SHIPPED_FILE: Traversable = files("support_agent") / "data" / "orders.csv"
 
@@ -146,7 +146,9 @@ def _order(filed: FiledOrder, customer: Customer) -> Order:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Import a file from the command line: 0 when it was imported, 1 when it was refused."""
-    parser = argparse.ArgumentParser(prog="python -m support_agent.orders", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m support_agent.shop.orders", description=__doc__
+    )
     parser.add_argument("file", type=Path, nargs="?", help="a CSV file; the shipped one without it")
     parser.add_argument("--skip-bad", action="store_true", help="leave orders with bad rows out")
     asked = parser.parse_args(arguments)

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from sqlalchemy import BigInteger, Dialect, TypeDecorator
 
-from support_agent.errors import InvalidAmount
+from support_agent.shop.errors import InvalidAmount
 
 CURRENCY = "EUR"  # the shop sells in one currency
 CENT = Decimal("0.01")

@@ -14,7 +14,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from support_agent.records import Record
+from support_agent.shop.records import Record
 
 DATABASE_VARIABLE = "SUPPORT_DATABASE"
 DEFAULT_DATABASE = "sqlite:///support-data.db"

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
 
-from support_agent.database import reading
-from support_agent.errors import OrderFileRefused
-from support_agent.order_file import COLUMNS, read_order_file
-from support_agent.orders import SHIPPED_FILE, import_orders, main
-from support_agent.records import Customer, Order, OrderItem, Payment
+from support_agent.shop.database import reading
+from support_agent.shop.errors import OrderFileRefused
+from support_agent.shop.order_file import COLUMNS, read_order_file
+from support_agent.shop.orders import SHIPPED_FILE, import_orders, main
+from support_agent.shop.records import Customer, Order, OrderItem, Payment
 
 GOOD = {
     "order_number": "A-1",
