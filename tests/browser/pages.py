@@ -31,9 +31,7 @@ PAGES = {
     "good": """<p>All is well.</p><img src="/icon.svg" alt="A square">
         <script src="/script/document.body.dataset.ran = 'yes'"></script>""",
     "scripted": """<script src="/vendor/htmx.min.js"></script>
-        <script src="/vendor/hx-sse.min.js"></script>
-        <button hx-get="/conflict" hx-target="#answer">Ask</button><p id="answer"></p>
-        <ol hx-sse:connect="/stream"></ol>""",
+        <button hx-get="/conflict" hx-target="#answer">Ask</button><p id="answer"></p>""",
     "inline-script": "<script>document.title = 'taken'</script>",
     "inline-style": '<p style="color: red">Red.</p>',
     "console-error": """<script src="/script/console.error('it broke')"></script>""",
@@ -81,13 +79,8 @@ def conflict(request: Request) -> Response:
     return PlainTextResponse("taken", status_code=409)
 
 
-def stream(request: Request) -> Response:
-    return Response("data: <li>first</li>\n\n", media_type="text/event-stream")
-
-
 ROUTES = [
     Mount("/vendor", StaticFiles(directory=VENDOR)),
-    Route("/stream", stream),
     Route("/page/{name}", page),
     Route("/icon.svg", icon),
     Route("/pale.css", pale),

@@ -284,7 +284,9 @@ PLACES: list[dict[str, Any]] = [
     {"said": [LONG]},
     {"passage": LONG},
     {"facts": {"Paid": LONG}},
-    # Left out until the page holds them: heading, a label of facts, and note at 1280.
+    {"facts": {LONG: "64.50 EUR"}},
+    {"heading": LONG},
+    {"note": LONG},
 ]
 
 

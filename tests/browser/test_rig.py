@@ -57,7 +57,7 @@ def test_a_good_page_has_no_fault_and_its_own_scripts_run(visitor: Visit, addres
     assert axe(lena.page) == []
 
 
-def test_the_vendored_scripts_work_under_the_strict_policy(visitor: Visit, address: str) -> None:
+def test_the_vendored_script_works_under_the_strict_policy(visitor: Visit, address: str) -> None:
     lena = visitor(address)
 
     with lena.watch.expecting(r"console: .*status of 409 .*/conflict"):
@@ -65,7 +65,6 @@ def test_the_vendored_scripts_work_under_the_strict_policy(visitor: Visit, addre
         lena.page.get_by_role("button").click()
         expect(lena.page.locator("#answer")).to_have_text("taken")
 
-    expect(lena.page.get_by_role("listitem")).to_have_text("first")
     assert lena.page.evaluate("htmx.version") == "4.0.1"
 
 

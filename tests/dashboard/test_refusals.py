@@ -92,6 +92,15 @@ def test_an_outsider_learns_nothing(site: Site, at: At) -> None:
     assert "Secret" not in nobody.http.get(f"/?open={id}").text.replace("Secret refund</span>", "")
 
 
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/runtime/nothing", "/api/v1/inbox"])
+def test_beside_the_pages_a_wrong_route_of_the_api_is_answered_as_the_api_answers(
+    site: Site, at: At, path: str
+) -> None:
+    answer = at("lena").http.post(path)
+
+    assert (answer.status_code, answer.json()["Message"]) == (404, "There is no such route.")
+
+
 @pytest.mark.parametrize(
     ("typed", "field", "message"),
     [

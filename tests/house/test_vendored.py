@@ -33,7 +33,7 @@ def test_every_vendored_file_is_the_one_on_the_list() -> None:
 
 
 def test_every_vendored_script_has_its_licence_beside_it() -> None:
-    assert sorted(path.name for path in VENDOR.glob("*.js")) == ["htmx.min.js", "hx-sse.min.js"]
+    assert sorted(path.name for path in VENDOR.glob("*.js")) == ["htmx.min.js"]
     assert (VENDOR / "htmx.LICENSE.txt").read_text(encoding="utf-8").startswith("Zero-Clause BSD")
 
 

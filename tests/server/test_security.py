@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from fastapi.routing import APIRoute
+from starlette.routing import Mount
 
 from adjourn import Adjourn
 from adjourn.errors import RefusedAddressError
@@ -18,6 +19,8 @@ LIMIT = 256 * 1024
 
 def every_route() -> Iterator[tuple[str, str]]:
     for route in create_app(Adjourn().open(":memory:")).routes:
+        if isinstance(route, Mount):  # what no route takes is refused there
+            continue
         for one in getattr(getattr(route, "original_router", None), "routes", [route]):
             assert isinstance(one, APIRoute)
             for method in one.methods or ():

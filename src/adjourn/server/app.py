@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adjourn.approvals.people import Authenticator
@@ -32,9 +32,15 @@ def create_app(client: Client, authenticator: Authenticator | None = None) -> Fa
     install_problems(app)
     for module in (orchestrators, instances, approvals, api, health):
         app.include_router(module.router)
+    for prefix in ("/api", "/runtime"):
+        app.mount(prefix, _no_such_route)  # before whatever else is mounted here, as the dashboard
     app.add_middleware(_Trimmed)
     app.add_middleware(Guard)
     return app
+
+
+async def _no_such_route(scope: Scope, receive: Receive, send: Send) -> None:
+    raise HTTPException(404)
 
 
 class _Trimmed:
