@@ -45,6 +45,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "flow.py").write_text(WORKFLOW)
     (tmp_path / "broken.py").write_text("import flow\n1 / 0\n")
     (tmp_path / "lacking.py").write_text("import nowhere_at_all\n")
+    (tmp_path / "nameless.json").write_text('[{"id": "", "name": "N", "roles": ["lead"]}]')
+    (tmp_path / "twice.json").write_text('[{"id": "ada", "name": "A"}, {"id": "ada", "name": "B"}]')
     return tmp_path
 
 
@@ -145,6 +147,8 @@ def test_an_activity_that_does_not_end_delays_the_stop_by_its_grace_only(
         (["lacking:app"], "nowhere_at_all"),
         (["flow:app", "--host", "0.0.0.0"], "loopback only"),
         (["flow:app", "--port", "70000"], "no port"),
+        (["flow:app", "--people", "nameless.json"], "has a person with the id ''"),
+        (["flow:app", "--people", "twice.json"], "has a person with the id 'ada'"),
     ],
 )
 def test_what_cannot_be_served_is_said_in_one_line(

@@ -47,7 +47,7 @@ def test_approve_with_changes_approves_what_was_typed(site: Site, at: At) -> Non
     assert "Amount: 600.00 → 550" in page.main and "Method: card → bank" in page.main
     page = at("ivo").open(f"/approvals/{id}")
     changed = [row.text for row in page.root.one("tbody").all("tr", class_="changed")]
-    assert [row.split()[0] for row in changed] == ["Amount", "Method", "Note"]
+    assert [row.split()[0] for row in changed] == ["Amount", "Note", "Method"]
 
 
 def test_rejecting_takes_one_step_and_a_reason(site: Site, at: At) -> None:

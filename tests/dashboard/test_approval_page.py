@@ -32,7 +32,7 @@ def test_the_form_shows_the_proposal_beside_what_would_be_approved(site: Site, a
     page = at("lena").open(f"/approvals/{site.ask(note='As agreed.')}")
 
     rows = page.root.one(class_="proposal").one("tbody").all("tr")
-    assert [row.one("th").text for row in rows] == ["Order", "Amount", "Copies", "Method", "Note"]
+    assert [row.one("th").text for row in rows] == ["Order", "Amount", "Note", "Method", "Copies"]
     assert "as proposed" in rows[0].text and rows[0].all("input") == []
     amount = rows[1].one("input", name="field.amount")
     assert amount["value"] == "600.00" and "0.01 to 900" in rows[1].text

@@ -377,7 +377,6 @@ CHANGES: dict[str, tuple[int, Event]] = {
     "an accepted update": (9, accepted("u9", "yes")),
     "an update's result": (9, accepted("u1", "no")),
     "a refused update": (11, refused("u9", "no")),
-    "a refusal's reason": (11, refused("u2", "yes")),
     "the result": (12, finished("something")),
 }
 

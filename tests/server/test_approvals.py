@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from adjourn.approvals.people import COOKIE, DEMO_PEOPLE, LocalPeople
+from adjourn.approvals.people import COOKIE, DEMO_PEOPLE, LocalPeople, Person
 from tests.approvals.workflows import World, make_app
 from tests.server.serving import Serving
 
@@ -18,7 +18,8 @@ ID = "case-1:1:1"
 
 @pytest.fixture
 def http(tmp_path: Path) -> Iterator[httpx.Client]:
-    serving = Serving(tmp_path / "cases.db", make_app(World()), LocalPeople(DEMO_PEOPLE))
+    people = LocalPeople([*DEMO_PEOPLE, Person(id="nora", name="Nora", groups=["finance"])])
+    serving = Serving(tmp_path / "cases.db", make_app(World()), people)
     with httpx.Client(base_url=serving.address, trust_env=False, timeout=10) as client:
         started = client.post(
             "/api/v1/instances/case-1",
@@ -83,6 +84,9 @@ def test_the_inbox_is_the_callers_own(http: httpx.Client) -> None:
     assert ids("grace") == [ID]
     assert ids("lena") == []
     assert ids("lena", view="all") == [ID]
+    assert ids("nora") == [ID]  # no role, but addressed
+    mine = {"cookie": f"{COOKIE}=nora"}
+    assert http.get("/api/v1/inbox", params={"view": "all"}, headers=mine).status_code == 422
     assert http.get("/api/v1/inbox").status_code == 401
     wrong = http.get("/api/v1/inbox", params={"view": "x"}, headers={"cookie": f"{COOKIE}=ivo"})
     assert wrong.status_code == 422

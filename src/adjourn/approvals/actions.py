@@ -9,8 +9,9 @@ import msgspec
 from msgspec.structs import replace
 
 from adjourn.approvals import form
-from adjourn.approvals.authority import addresses, unanswered
+from adjourn.approvals.authority import unanswered
 from adjourn.approvals.form import Edit
+from adjourn.approvals.people import addresses_of
 from adjourn.approvals.state import Note, Question, State, Vote
 from adjourn.approvals.steps import after, changed, differences, joined, moment
 from adjourn.model.actor import Actor
@@ -81,7 +82,7 @@ def _ask(request: ApprovalRequest, state: State, action: Ask, who: Actor, at: da
 def _answer(state: State, action: AnswerQuestion, who: Actor, at: datetime) -> State:
     """To the latest question that was put to them; a lead may answer for others."""
     open_ones = unanswered(state.questions)
-    mine = addresses(who)
+    mine = addresses_of(who)
     chosen = next((each for each in reversed(open_ones) if each.to in mine), open_ones[-1])
     answered = replace(chosen, answer=action.text, answered_by=who.id, answered_at=at)
     questions = [answered if each is chosen else each for each in state.questions]

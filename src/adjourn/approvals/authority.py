@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal, assert_never
 
+from adjourn.approvals.people import addresses_of
 from adjourn.approvals.state import Question, State
 from adjourn.errors import Refusal
 from adjourn.model.actor import Actor
@@ -18,7 +19,6 @@ from adjourn.model.approval import (
     Cancel,
     Claim,
     Reassign,
-    Recipient,
     Reject,
     Snooze,
     Unclaim,
@@ -61,20 +61,10 @@ STEWARDS = frozenset({"lead", "admin"})
 
 UNDECIDED = ("open", "claimed", "info_requested")
 
-_PREFIXES = ("group:", "role:")
-
 
 def forbidden(rule: Rule) -> Refusal:
     """The refusal of somebody who may not, by this rule."""
     return Refusal(RULES[rule], "forbidden", {"rule": rule})
-
-
-def addresses(actor: Actor) -> set[Recipient]:
-    """What addresses this actor: their id, `group:...`, `role:...`."""
-    found = {f"group:{name}" for name in actor.groups} | {f"role:{name}" for name in actor.roles}
-    if not actor.id.startswith(_PREFIXES):  # a person called "group:finance" is not that group
-        found.add(actor.id)
-    return found
 
 
 def may_view(request: ApprovalRequest, state: State, actor: Actor | None) -> bool:
@@ -85,7 +75,7 @@ def may_view(request: ApprovalRequest, state: State, actor: Actor | None) -> boo
     return (
         bool(actor.roles)
         or actor.id == request.requester
-        or not addresses(actor).isdisjoint(concerned)
+        or not set(concerned).isdisjoint(addresses_of(actor))
     )
 
 
@@ -107,14 +97,23 @@ def authorise(request: ApprovalRequest, state: State, action: Action, actor: Act
     return actor
 
 
+def no_decider(actor: Actor | None) -> Rule | None:
+    """What keeps them from deciding anything at all."""
+    if actor is None or not actor.id:
+        return "signed_in"
+    if actor.agent:
+        return "agent"
+    return "role" if DECIDERS.isdisjoint(actor.roles) else None
+
+
 def refuse_a_second_vote(state: State, action: Action, actor: Actor, digest: str) -> None:
-    """One person counts once for one value, however they come; who learns better may still reject
-    it. Once it is decided, "already decided" tells them more, so that is left to the check of the
-    moment.
+    """One person counts once for one value, however they come, and a claim of theirs would keep
+    the next one out; who learns better may still reject it. Once it is decided, "already decided"
+    tells them more, so that is left to the check of the moment.
 
     Raises: Refusal (forbidden).
     """
-    if not isinstance(action, Approve) or state.status not in UNDECIDED:
+    if not isinstance(action, Approve | Claim) or state.status not in UNDECIDED:
         return
     if any(vote.by == actor.id and vote.digest == digest for vote in state.votes):
         raise forbidden("already_voted")
@@ -127,18 +126,20 @@ def unanswered(questions: Iterable[Question]) -> list[Question]:
 
 def _against(request: ApprovalRequest, state: State, actor: Actor) -> Rule | None:
     """What keeps them from deciding."""
-    mine = addresses(actor)
-    if actor.agent:
-        return "agent"
-    if DECIDERS.isdisjoint(actor.roles):
-        return "role"
+    rule = no_decider(actor)
+    if rule is not None:
+        return rule
+    mine = set(addresses_of(actor))
     if mine.isdisjoint(state.to):
         return "not_addressed"
+    return _four_eyes(request, actor)
+
+
+def _four_eyes(request: ApprovalRequest, actor: Actor) -> Rule | None:
+    """What keeps them away from this one, whatever their role."""
     if actor.id == request.requester:
         return "own_request"
-    if not mine.isdisjoint(request.not_by):
-        return "excluded"
-    return None
+    return None if set(request.not_by).isdisjoint(addresses_of(actor)) else "excluded"
 
 
 def _broken(request: ApprovalRequest, state: State, action: Action, actor: Actor) -> Rule | None:
@@ -146,11 +147,15 @@ def _broken(request: ApprovalRequest, state: State, action: Action, actor: Actor
         case Claim() | Ask() | Approve() | Reject() | Snooze():
             return _against(request, state, actor)
         case Reassign():
-            return None if _is_steward(actor) else _against(request, state, actor)
+            # Who asks does not choose who decides, either.
+            steward = _is_steward(actor)
+            return _four_eyes(request, actor) if steward else _against(request, state, actor)
         case Unclaim():
             # Where nobody holds it, who may decide learns that it changed instead.
             free = not state.holder and may_decide(request, state, actor)
-            return None if free or _holds(state, actor) or _is_steward(actor) else "not_holder"
+            if free or _holds(state, actor):
+                return None
+            return _four_eyes(request, actor) if _is_steward(actor) else "not_holder"
         case AddComment():
             if actor.agent:
                 return "agent"
@@ -159,8 +164,9 @@ def _broken(request: ApprovalRequest, state: State, action: Action, actor: Actor
             return None if _may_answer(request, state, actor) else "not_asked"
         case Undo():
             undecided = not state.decided_by and may_decide(request, state, actor)
-            decided = actor.id in state.decided_by
-            return None if undecided or decided or _is_lead(actor) else "not_decider"
+            if undecided or actor.id in state.decided_by:
+                return None
+            return _four_eyes(request, actor) if _is_lead(actor) else "not_decider"
         case Cancel():
             own = actor.id == request.requester
             return None if own or _is_steward(actor) else "not_requester"
@@ -186,5 +192,5 @@ def _may_answer(request: ApprovalRequest, state: State, actor: Actor) -> bool:
     return (
         actor.id == request.requester
         or _is_lead(actor)
-        or not addresses(actor).isdisjoint(question.to for question in asked)
+        or not {question.to for question in asked}.isdisjoint(addresses_of(actor))
     )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, assert_never, get_args
+from datetime import UTC, datetime
+from typing import Any, assert_never
 
 from adjourn.approvals.authority import unanswered
 from adjourn.approvals.form import Edit
@@ -13,7 +12,7 @@ from adjourn.approvals.state import Change, State
 from adjourn.approvals.steps import DECIDED, exact, moment
 from adjourn.authoring.approval import RECIPIENTS_LIMIT
 from adjourn.errors import Refusal
-from adjourn.model.actor import Actor, Role
+from adjourn.model.actor import Actor
 from adjourn.model.approval import (
     Action,
     AddComment,
@@ -29,14 +28,17 @@ from adjourn.model.approval import (
     Snooze,
     Unclaim,
     Undo,
+    is_recipient,
 )
 
 TEXT_LIMIT = 4_000  # characters of a comment, a question, an answer, a reason
 SNOOZE_LIMIT = 20  # people who have put one approval out of sight
+CHANGES_LIMIT = 1_000  # then it is decided or cancelled, and nothing else: its history has an end
 SINCE_LIMIT = 20  # changes that a conflict tells, the latest ones
 DETAIL_LIMIT = 200  # characters of each
 
-_RECIPIENT = re.compile(r"(?:(?:group|role):)?[\w.@+-]{1,100}")
+
+_ENDING = Approve | Reject | Undo | Cancel
 
 
 # 409: to another version than the sender saw, or too late.
@@ -49,6 +51,9 @@ def check_moment(state: State, action: Action, actor: Actor, at: datetime, edit:
     """
     if not _goes_on(state, action):
         raise _ended(state, action)
+    if len(state.changes) >= CHANGES_LIMIT and not isinstance(action, _ENDING):
+        reason = f"It has changed {CHANGES_LIMIT:,} times: decide or cancel it; nothing changed."
+        raise _conflict(state, action, reason)
     match action:
         case AddComment():
             return
@@ -217,7 +222,7 @@ def _recipients(request: ApprovalRequest, to: Sequence[Recipient]) -> str:
         return "must name somebody"
     if len(to) > RECIPIENTS_LIMIT:
         return f"names {len(to)}; {RECIPIENTS_LIMIT} at most"
-    unknown = next((each for each in to if not _is_recipient(each)), None)
+    unknown = next((each for each in to if not is_recipient(each)), None)
     if unknown is not None:
         return f"{unknown[:DETAIL_LIMIT]!r} is no person's id, group:name or role:name"
     if {request.requester, *request.not_by}.issuperset(to) and not any(":" in each for each in to):
@@ -227,14 +232,8 @@ def _recipients(request: ApprovalRequest, to: Sequence[Recipient]) -> str:
 
 def _asked(request: ApprovalRequest, to: Recipient) -> str:
     if to:
-        return "" if _is_recipient(to) else "is no person's id, group:name or role:name"
+        return "" if is_recipient(to) else "is no person's id, group:name or role:name"
     return "" if request.requester else "must name somebody: this has no requester"
-
-
-def _is_recipient(to: Recipient) -> bool:
-    if to.startswith("role:") and to.removeprefix("role:") not in get_args(Role):
-        return False
-    return _RECIPIENT.fullmatch(to) is not None
 
 
 def _until(until: datetime | None, at: datetime) -> str:
@@ -242,4 +241,7 @@ def _until(until: datetime | None, at: datetime) -> str:
         return ""
     if until.tzinfo is None:
         return "must say its time zone"
-    return "" if until > at else "must be later than now"
+    try:
+        return "" if until.astimezone(UTC) > at else "must be later than now"
+    except OverflowError:
+        return "is too late"

@@ -107,14 +107,21 @@ def check(
 
 
 def act(
-    request: ApprovalRequest, state: State, action: Action, actor: Actor | None, at: datetime
+    request: ApprovalRequest,
+    state: State,
+    action: Action,
+    actor: Actor | None,
+    at: datetime,
+    *,
+    read: bool = False,
 ) -> tuple[State, Answer]:
-    """Do it: the state after it, and what its author is answered.
+    """Do it: the state after it, and what its author is answered. `read` says that its content
+    has passed `check`: a replay may know other words and schemas, and what was taken stays so.
 
     Raises: Refusal, as `check`.
     """
     state = tick(request, state, at)
-    who, edit = _permit(request, state, action, actor, at)
+    who, edit = (_authorised if read else _permit)(request, state, action, actor, at)
     state = apply(request, state, action, who, at, edit)
     answer = Answer(
         id=state.id,
@@ -162,11 +169,18 @@ def _samples(request: ApprovalRequest, state: State, at: datetime) -> list[Actio
 def _permit(
     request: ApprovalRequest, state: State, action: Action, actor: Actor | None, at: datetime
 ) -> tuple[Actor, Edit]:
+    who, edit = _authorised(request, state, action, actor, at)
+    check_content(request, action, at, edit)
+    return who, edit
+
+
+def _authorised(
+    request: ApprovalRequest, state: State, action: Action, actor: Actor | None, at: datetime
+) -> tuple[Actor, Edit]:
     who = authority.authorise(request, state, action, actor)
     edit = form.edit(request, state, action.changes if isinstance(action, Approve) else {})
     authority.refuse_a_second_vote(state, action, who, edit.digest)
     check_moment(state, action, who, at, edit)
-    check_content(request, action, at, edit)
     return who, edit
 
 
@@ -193,9 +207,8 @@ def _facts_changed(was: Any, now: Any) -> str:
 
 
 def terminate(request: ApprovalRequest, state: State, reason: str, at: datetime) -> State:
-    """Its instance was ended from outside. What was final stays as it was."""
-    state = tick(request, state, at)
-    return state if state.final else cancelled(state, "", reason, at)
+    """Its instance was ended from outside, before whoever asked was told anything else."""
+    return cancelled(tick(request, state, at), "", reason, at)
 
 
 def row(request: ApprovalRequest, state: State) -> InboxRow:

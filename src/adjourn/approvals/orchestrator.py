@@ -6,6 +6,7 @@ may happen is `machine`'s business.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -15,14 +16,20 @@ from adjourn.approvals.state import State
 from adjourn.authoring.context import Context, Offer, UpdateRequest
 from adjourn.authoring.functions import Orchestrator
 from adjourn.errors import Refusal
+from adjourn.model import codec
 from adjourn.model.approval import ACT, APPROVAL, Action, ApprovalRequest, Decision, Superseded
+
+Check = Callable[[Offer[Action]], None]
+
+FACTS_LIMIT = 100 * 1024
+"""Bytes of what a recheck says: two of them must fit into one answer."""
 
 
 async def wait_for_people(ctx: Context, request: ApprovalRequest) -> Decision[Any]:
     """Ask, and return what was decided, once that can no longer be undone."""
     state = machine.open(ctx.instance_id, request, ctx.current_utc_datetime)
     _show(ctx, request, state)
-    facts = await _facts(ctx, request)
+    facts = await _facts(ctx, request, _opens(request, state))
     while not state.final:
         update = ctx.wait_for_update(ACT, Action, validator=_checks(request, state))
         deadline = machine.next_deadline(request, state)
@@ -35,7 +42,7 @@ async def wait_for_people(ctx: Context, request: ApprovalRequest) -> Decision[An
             state = _answer(request, state, update.result())
         _show(ctx, request, state)
     if state.status == "approved" and request.recheck is not None:
-        now = await _facts(ctx, request)
+        now = await _facts(ctx, request, _checks(request, state))
         if now != facts:
             at = ctx.current_utc_datetime
             state = machine.supersede(request, state, facts, now, at)
@@ -44,26 +51,43 @@ async def wait_for_people(ctx: Context, request: ApprovalRequest) -> Decision[An
     return machine.outcome(request, state)
 
 
-async def _facts(ctx: Context, request: ApprovalRequest) -> Any:
-    """What the recheck's activity says now; None where there is nothing to recheck."""
+async def _facts(ctx: Context, request: ApprovalRequest, refuses: Check) -> Any:
+    """What the recheck's activity says now; None where there is nothing to recheck. Whoever acts
+    meanwhile is refused at once and by the rules, however long the activity takes."""
     if request.recheck is None:
         return None
     arguments = msgspec.json.decode(request.recheck.input, type=dict[str, Any])
-    return await ctx.call_activity(request.recheck.activity, **arguments)
+    told = ctx.call_activity(request.recheck.activity, **arguments)
+    await ctx.when_any(told, ctx.wait_for_update(ACT, Action, validator=refuses))
+    facts = told.result()
+    codec.encode(facts, "What the recheck says", FACTS_LIMIT)
+    return facts
 
 
-def _checks(request: ApprovalRequest, state: State) -> Any:
+def _checks(request: ApprovalRequest, state: State) -> Check:
     def check(offer: Offer[Action]) -> None:
         machine.check(request, state, offer.value, offer.by, offer.at)
 
     return check
 
 
+def _opens(request: ApprovalRequest, state: State) -> Check:
+    def refuse(offer: Offer[Action]) -> None:
+        machine.check(request, state, offer.value, offer.by, offer.at)
+        reason = "Its facts are still looked up; try again in a moment. Nothing changed."
+        raise Refusal(reason, "conflict", {"status": state.status, "version": state.version})
+
+    return refuse
+
+
 def _answer(request: ApprovalRequest, state: State, update: UpdateRequest[Action]) -> State:
+    """Its validator has let it pass, so only a bug can be in the way: that must not end it."""
     try:
-        state, answer = machine.act(request, state, update.value, update.by, update.at)
+        state, answer = machine.act(request, state, update.value, update.by, update.at, read=True)
     except Refusal as refusal:
         update.refuse(refusal.reason, refusal.kind, refusal.details)
+    except Exception as error:
+        update.refuse(f"It could not be done: {type(error).__name__}: {error}. Nothing changed.")
     else:
         update.accept(answer)
     return state

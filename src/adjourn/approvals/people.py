@@ -28,9 +28,11 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def addresses_of(actor: Actor) -> list[Recipient]:
-    """Everything in a list of recipients that means this person."""
+    """Everything in a list of recipients that means this actor: their id, `group:...`, `role:...`.
+    A person called "group:finance" is not that group."""
+    own = [] if actor.id.startswith(("group:", "role:")) else [actor.id]
     groups = [f"group:{name}" for name in actor.groups]
-    return [actor.id, *groups, *(f"role:{name}" for name in actor.roles)]
+    return [*own, *groups, *(f"role:{name}" for name in actor.roles)]
 
 
 class Authenticator(Protocol):

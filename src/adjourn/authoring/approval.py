@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import timedelta
-from typing import Any, Required, TypedDict, cast
+from typing import Any, Required, TypedDict, cast, get_args
 
 import msgspec
 
 from adjourn.authoring.functions import Activity
-from adjourn.errors import InvalidApprovalError
+from adjourn.errors import InvalidApprovalError, InvalidPayloadError
 from adjourn.model import codec
+from adjourn.model.actor import Role
 from adjourn.model.approval import (
     ApprovalRequest,
     AutoDecision,
@@ -23,6 +24,7 @@ from adjourn.model.approval import (
     Facts,
     Recheck,
     Risk,
+    is_recipient,
 )
 
 Span = timedelta | str
@@ -43,7 +45,6 @@ ESCALATE_AFTER = timedelta(days=2)
 UNDO = timedelta(seconds=10)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
-_RECIPIENT = re.compile(r"(?:(?:group|role):)?[\w.@+-]{1,100}")
 
 
 def group(name: str) -> str:
@@ -84,7 +85,9 @@ class Terms(TypedDict, total=False):
     """Stated, for silence is no answer; None waits for ever."""
     evidence: Sequence[Evidence]
     editable: Iterable[str] | Mapping[str, Bounds]
-    """The fields that a reviewer may change, with bounds where there are any."""
+    """The fields that a reviewer may change, with bounds where there are any. What they write is
+    measured by the JSON Schema of the proposal's type and by the bounds, and by nothing else: a
+    validator in Python that refuses it fails the workflow after the decision."""
     requester: str
     """Who asks; never an approver of it."""
     on_behalf_of: str
@@ -117,8 +120,8 @@ def request_of(proposal: Any, terms: Terms) -> ApprovalRequest:
     addressed = _recipients("to", terms["to"])
     if not addressed:
         raise InvalidApprovalError('to= is empty: name people, group("...") or role("...").')
-    if need < 1:
-        raise InvalidApprovalError(f"need={need}: at least one person must approve.")
+    if not 1 <= need <= RECIPIENTS_LIMIT:
+        raise InvalidApprovalError(f"need={need}: between one and {RECIPIENTS_LIMIT} approve.")
     codec.check_text("The title", title, TITLE_LIMIT)
     for name in ("requester", "on_behalf_of", "policy", "currency", "case"):
         codec.check_text(f"{name}=", terms.get(name, ""), WORD_LIMIT)
@@ -126,14 +129,14 @@ def request_of(proposal: Any, terms: Terms) -> ApprovalRequest:
         raise InvalidApprovalError("title= is empty: say the effect in one sentence.")
     expiry = _seconds("expires", terms["expires"])
     auto, recheck = terms.get("auto"), terms.get("recheck")
-    return ApprovalRequest(
+    request = ApprovalRequest(
         kind=type(proposal).__name__,
         title=title,
         proposal=codec.encode(proposal, "The proposal"),
-        form=codec.encode(form, "The proposal's schema"),
+        form=codec.encode(form, "The proposal's schema", as_given=True),
         to=addressed,
         evidence=[_checked(each) for each in terms.get("evidence", ())],
-        editable=_editable(terms.get("editable", ()), value),
+        editable=_editable(terms.get("editable", ()), value.keys() | _fields_of(form)),
         requester=terms.get("requester", ""),
         on_behalf_of=terms.get("on_behalf_of", ""),
         not_by=_recipients("not_by", terms.get("not_by", ())),
@@ -154,6 +157,15 @@ def request_of(proposal: Any, terms: Terms) -> ApprovalRequest:
         else Recheck(activity=recheck.activity, input=recheck.input),
         reversible=terms.get("reversible", True),
     )
+    if expiry is None and not request.remind and not request.escalate:
+        raise InvalidApprovalError(
+            "Nobody would notice if nobody decided: set remind=, escalate= or expires=."
+        )
+    try:  # what the caller's type checker would have told
+        codec.decode(codec.encode(request), ApprovalRequest)
+    except InvalidPayloadError as error:
+        raise InvalidApprovalError(f"It cannot be asked: {error}") from error
+    return request
 
 
 def _form_of(proposal: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -173,18 +185,22 @@ def _form_of(proposal: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return cast("dict[str, Any]", value), cast("dict[str, Any]", form)
 
 
-def _editable(
-    editable: Iterable[str] | Mapping[str, Bounds], value: Mapping[str, Any]
-) -> dict[str, Bounds]:
+def _fields_of(form: Mapping[str, Any]) -> set[str]:
+    """The names in it; a value may leave those at their defaults out."""
+    name = str(form.get("$ref", "")).removeprefix("#/$defs/")
+    return set(form.get("$defs", {}).get(name, form).get("properties", {}))
+
+
+def _editable(editable: Iterable[str] | Mapping[str, Bounds], known: Set[str]) -> dict[str, Bounds]:
     fields = (
         dict(cast("Mapping[str, Bounds]", editable))
         if isinstance(editable, Mapping)
         else dict.fromkeys([editable] if isinstance(editable, str) else editable, Bounds())
     )
     for name in fields:
-        if name not in value:
+        if name not in known:
             raise InvalidApprovalError(
-                f"editable names {name!r}, and the proposal has {', '.join(sorted(value))}."
+                f"editable names {name!r}, and the proposal has {', '.join(sorted(known))}."
             )
     return fields
 
@@ -192,9 +208,10 @@ def _editable(
 def _recipients(what: str, given: Recipients) -> list[str]:
     found = [given] if isinstance(given, str) else list(given)
     for each in found:
-        if not _RECIPIENT.fullmatch(each):
+        if not is_recipient(each):
             raise InvalidApprovalError(
-                f'{what}={each!r}: a recipient is a person\'s id, group("...") or role("...").'
+                f'{what}={each!r}: a recipient is a person\'s id, group("...") or role("..."), '
+                f"which is one of {', '.join(get_args(Role))}."
             )
     if len(found) > RECIPIENTS_LIMIT:
         raise InvalidApprovalError(f"{what} names {len(found)}; {RECIPIENTS_LIMIT} at most.")

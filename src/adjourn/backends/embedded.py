@@ -163,10 +163,12 @@ class EmbeddedBackend:
         return created
 
     async def raise_event(
-        self, id: str, name: str, data: msgspec.Raw, event_id: str
+        self, id: str, name: str, data: msgspec.Raw, event_id: str, *, wait: int = 0
     ) -> EventAnswer:
         return await self._ask(
-            lambda reply: RaiseEvent(id=id, name=name, data=data, event_id=event_id, reply=reply)
+            lambda reply: RaiseEvent(
+                id=id, name=name, data=data, event_id=event_id, wait=wait, reply=reply
+            )
         )
 
     async def update(

@@ -104,8 +104,10 @@ class HttpBackend:
         return (await self._post(_path(id), query, input, _Created)).created
 
     async def raise_event(
-        self, id: str, name: str, data: msgspec.Raw, event_id: str
+        self, id: str, name: str, data: msgspec.Raw, event_id: str, *, wait: int = 0
     ) -> EventAnswer:
+        if wait:
+            raise _server_knows()
         query = {"eventId": event_id} if event_id else {}
         return (await self._post(_path(id, "events", name), query, data, _Said)).answer
 

@@ -47,10 +47,13 @@ class Backend(Protocol):
         ...
 
     async def raise_event(
-        self, id: str, name: str, data: msgspec.Raw, event_id: str
+        self, id: str, name: str, data: msgspec.Raw, event_id: str, *, wait: int = 0
     ) -> EventAnswer:
-        """Idempotent by `event_id`. Raises: InstanceNotFoundError, InstanceFinishedError,
-        InvalidPayloadError, TooManyEventsError."""
+        """Idempotent by `event_id`; with `wait` only to that wait, as `InboxRow.version` names it.
+
+        Raises: InstanceNotFoundError, InstanceFinishedError, InvalidPayloadError,
+        TooManyEventsError; UpdateConflictError when that wait is over.
+        """
         ...
 
     async def update(

@@ -20,6 +20,7 @@ from adjourn.approvals.people import DEMO_PEOPLE, LocalPeople, Person
 from adjourn.cli.exits import PortInUseError, UsageError
 from adjourn.cli.text import console, printable
 from adjourn.client.app import Adjourn
+from adjourn.model.approval import is_recipient
 
 PORT_LIMIT = 65_535
 ACTIVITY_THREAD = "adjourn-activity"  # how the engine's runner names its threads
@@ -89,6 +90,13 @@ def people_of(file: str | None) -> LocalPeople:
         ) from error
     if not people:
         raise UsageError(f"{file} is empty: name one person at least.")
+    ids = [person.id for person in people]
+    for id in ids:
+        if not is_recipient(id) or ":" in id or ids.count(id) > 1:
+            raise UsageError(
+                f"{file} has a person with the id {id!r}: an id is 1 to 100 of a-z, A-Z, 0-9 and "
+                "_ . @ + -, and each person has their own."
+            )
     return LocalPeople(people)
 
 

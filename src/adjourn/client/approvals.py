@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from hashlib import sha256
 
 import msgspec
 
 from adjourn.approvals import audit, machine
 from adjourn.approvals.audit import AuditEntry
+from adjourn.approvals.authority import forbidden, no_decider
 from adjourn.approvals.state import State
-from adjourn.backends.protocol import Backend
+from adjourn.backends.protocol import Backend, EventAnswer
 from adjourn.engine.clock import Clock, SystemClock, new_id
 from adjourn.errors import (
     InstanceFinishedError,
     InstanceNotFoundError,
     Refusal,
     UpdateConflictError,
-    UpdateForbiddenError,
 )
 from adjourn.model import codec
 from adjourn.model.actor import Actor
 from adjourn.model.approval import ACT, APPROVAL, Action, Answer, ApprovalRequest
 from adjourn.model.ids import check_instance_id, check_name
 from adjourn.model.inbox import Counts, InboxPage, InboxQuery, InboxRow
+from adjourn.model.state import InstanceState
 
 
 class ApprovalView(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +35,8 @@ class ApprovalView(msgspec.Struct, frozen=True, kw_only=True):
     row: InboxRow
     entries: list[AuditEntry]
     allowed: list[str]
-    """The `do` words of the actions that this person may use now."""
+    """The `do` words of the actions that this person may use now, on the value as it stands: who
+    has voted for it may still approve another one."""
     parent_id: str | None = None
 
 
@@ -56,6 +58,19 @@ class Approvals:
     def changes(self) -> AsyncIterator[list[str]]:
         """Ids of which the inbox shows something new, from now on, as they are committed."""
         return self._backend.watch_inbox()
+
+    async def row(self, id: str, /, *, by: Actor) -> InboxRow | None:
+        """What the list shows of it, the plain form too; None when nothing of it waits, or ever
+        waited, for people.
+
+        Raises: InstanceNotFoundError, also when `by` may not view it.
+        """
+        found = await self._backend.get(check_instance_id(id))
+        if found.name == APPROVAL:
+            return (await self.get(id, by=by)).row
+        if not by.roles:
+            raise InstanceNotFoundError(id)
+        return await self._backend.inbox_row(id)
 
     async def get(self, id: str, /, *, by: Actor) -> ApprovalView:
         """What `by` is shown of one approval.
@@ -80,14 +95,17 @@ class Approvals:
     async def act(
         self, id: str, action: Action, /, *, by: Actor, action_id: str | None = None
     ) -> Answer:
-        """Do it, in `by`'s name, exactly once by `action_id`.
+        """Do it, in `by`'s name, exactly once by `action_id`, which means this action of this
+        person: the same word from somebody else is another action.
 
         Raises: UpdateForbiddenError, UpdateConflictError, UpdateInvalidError, in this order of
         checks; InstanceNotFoundError, WrongStateError (suspended, quarantined).
         """
-        check_instance_id(id)
-        chosen = new_id() if action_id is None else check_name("an action id", action_id)
+        await self._find(id)  # else it would wait in some other workflow, and never be answered
         text = codec.encode(action, "The action")
+        chosen = new_id() if action_id is None else check_name("an action id", action_id)
+        if action_id is not None:
+            chosen = sha256(f"{by.id}\0{action_id}\0".encode() + bytes(text)).hexdigest()
         try:
             answer = await self._backend.update(id, ACT, text, chosen, by=by)
         except InstanceFinishedError:
@@ -104,10 +122,14 @@ class Approvals:
             return refusal.error(id, action_id)
         return UpdateConflictError(id, action_id, "This approval has ended; nothing changed.")
 
-    async def _audited(self, id: str) -> tuple[Any, audit.Audit]:
+    async def _find(self, id: str) -> InstanceState:
         found = await self._backend.get(check_instance_id(id))
         if found.name != APPROVAL:
             raise InstanceNotFoundError(id)
+        return found
+
+    async def _audited(self, id: str) -> tuple[InstanceState, audit.Audit]:
+        found = await self._find(id)
         return found, audit.fold(await self._backend.history(id, None), id=id)
 
     async def decide_event(
@@ -118,17 +140,23 @@ class Approvals:
         /,
         *,
         by: Actor,
+        version: int,
         event_id: str | None = None,
-    ) -> None:
-        """Answer the plain form: raise the event "Approval" with `{"approved", "by", "comment"}`.
+    ) -> EventAnswer:
+        """Answer the plain form: raise the event "Approval" with `{"approved", "by", "comment"}`,
+        to the very wait that the inbox showed as `version`.
 
-        Raises: UpdateForbiddenError for who is no approver; as `Client.raise_event`.
+        Raises: UpdateForbiddenError for who is no approver; UpdateConflictError when that wait is
+        over; as `Client.raise_event`.
         """
         chosen = new_id() if event_id is None else check_name("an event id", event_id)
-        if by.agent or not {"approver", "lead"} & set(by.roles):
-            raise UpdateForbiddenError(
-                id, chosen, "Only people with the role approver or lead decide.", {"rule": "role"}
-            )
+        rule = no_decider(by)
+        if rule is not None:
+            raise forbidden(rule).error(id, chosen)
+        if version < 1:
+            raise UpdateConflictError(id, chosen, "It waits for no answer now; nothing changed.")
         told = {"approved": approved, "by": by.id, "comment": comment}
         data = codec.encode(told, "The decision")
-        await self._backend.raise_event(check_instance_id(id), "Approval", data, chosen)
+        return await self._backend.raise_event(
+            check_instance_id(id), "Approval", data, chosen, wait=version
+        )

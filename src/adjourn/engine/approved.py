@@ -35,7 +35,7 @@ def begin(batch: Batch, row: InstanceRow, command: commands.ScheduleActivity) ->
         raise ApprovalRequiredError(
             f"{id} approved another value than the one that activity {command.name!r} was given."
         )
-    if _executed(batch, approval.row.key):
+    if _state(batch, approval.row.key) not in ("none", "queued"):
         raise ApprovalRequiredError(f"{id} has been executed already: one decision, one effect.")
     note(batch, id, "running")
 
@@ -48,6 +48,13 @@ def note(batch: Batch, approval: str, state: ExecutionState) -> None:
     if instance is not None:
         batch.executions.append((instance.row.key, state))
         batch.listed.add(approval)
+
+
+def forgo(batch: Batch, id: str) -> None:
+    """Whoever asked has ended: what was approved and not begun never will be."""
+    approval = batch.memory.look_up(id)
+    if approval is not None and _state(batch, approval.row.key) == "queued":
+        note(batch, id, "none")
 
 
 def _outcome(batch: Batch, approval: Instance) -> _Outcome | None:
@@ -66,9 +73,9 @@ def _outcome(batch: Batch, approval: Instance) -> _Outcome | None:
         return None  # damaged: then nothing is executed
 
 
-def _executed(batch: Batch, key: int) -> bool:
+def _state(batch: Batch, key: int) -> ExecutionState:
     for listed, state in reversed(batch.executions):
         if listed == key:
-            return state != "queued"
+            return state
     row = batch.memory.store.inbox_row(key)
-    return row is not None and row.execution not in ("none", "queued")
+    return "none" if row is None else row.execution

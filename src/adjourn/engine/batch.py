@@ -90,6 +90,10 @@ class Batch:
             self.taken_off.append(call)
         return call
 
+    def prevents(self, call: ActivityCall | None) -> bool:
+        """Whether it was asked for in this very step, and so has not begun."""
+        return any(each is call for each in self.calls)
+
     def answer(
         self, reply: Reply | None, value: Any = None, *, error: Exception | None = None
     ) -> None:
@@ -120,7 +124,7 @@ class Batch:
 
     def _list(self, changes: Changes, instance: Instance) -> None:
         """The inbox follows, in the same commit."""
-        shown = listing_of(instance)
+        shown = listing_of(instance, self.memory.store.inbox_row)
         if shown is None and not instance.listed:
             return
         changes.inbox.append((instance.row.key, shown))

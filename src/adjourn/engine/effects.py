@@ -106,7 +106,7 @@ def cancel_activity(batch: Batch, instance: Instance, sequence: int) -> None:
     call = batch.take_off(instance.row.key, instance.row.execution, sequence)
     if call is not None:
         batch.cancelled.append(call)
-        approved.note(batch, call.approval, "unknown")
+        approved.note(batch, call.approval, "queued" if batch.prevents(call) else "unknown")
 
 
 def start_child(batch: Batch, instance: Instance, command: commands.StartSubOrchestration) -> None:

@@ -53,7 +53,10 @@ def finish(
     if instance.execution is not None:
         row.pending_events = len(instance.execution.unconsumed())
         show(batch, instance, instance.execution)
-        _end_approvals(batch, instance, instance.execution)
+        if status is not Status.TERMINATED:  # else with the other children, and its reason
+            _end_approvals(batch, instance, instance.execution)
+        for decision in instance.execution.decisions:
+            approved.forgo(batch, decision)
     if row.name == APPROVAL and status is Status.COMPLETED:
         _queue_effect(batch, instance)
     _clear_open(batch, instance, open_items)
@@ -87,8 +90,8 @@ def _clear_open(batch: Batch, instance: Instance, open_items: Outstanding | None
         activities = {number: task.approval for number, task in execution.activities.items()}
         timers, updates = execution.timers, execution.unanswered
     for sequence, approval in activities.items():
-        approved.note(batch, approval, "unknown")  # it may have happened, and nobody will hear
         call = batch.take_off(row.key, row.execution, sequence)
+        approved.note(batch, approval, "none" if batch.prevents(call) else "unknown")
         if call is not None:
             batch.cancelled.append(call)
     for sequence, fire_at in timers.items():
@@ -156,7 +159,7 @@ def _end_approvals(batch: Batch, instance: Instance, execution: Execution) -> No
 
 def _queue_effect(batch: Batch, approval: Instance) -> None:
     """Approved, and from now on to be executed: shown until that begins."""
-    shown = listing_of(approval)
+    shown = listing_of(approval, batch.memory.store.inbox_row)
     if shown is not None and shown.status == "approved":
         approved.note(batch, approval.row.id, "queued")
 

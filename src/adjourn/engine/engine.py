@@ -214,7 +214,7 @@ class Engine:
             self._read(batch, message)
         batch.deliver()
         if batch.listed:
-            for watcher in self.watchers:
+            for watcher in tuple(self.watchers):
                 watcher(sorted(batch.listed))
         self.memory.trim(self.cache_size)
         self.store.checkpoint_if_due(idle=False)

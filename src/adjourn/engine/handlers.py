@@ -12,6 +12,7 @@ import msgspec
 from adjourn.engine import approved, bookkeeping, endings, recovery, turns
 from adjourn.engine.batch import Batch
 from adjourn.engine.instance import Instance
+from adjourn.engine.listing import number_of
 from adjourn.engine.messages import (
     ActivityCall,
     ActivityFinished,
@@ -26,6 +27,8 @@ from adjourn.errors import (
     InstanceFinishedError,
     Refusal,
     TooManyEventsError,
+    UnknownOrchestratorError,
+    UpdateConflictError,
     WrongStateError,
 )
 from adjourn.model import codec, events
@@ -51,7 +54,10 @@ def start(batch: Batch, message: StartInstance) -> None:
         codec.check_text("A tag", name)
         codec.check_text(f"Tag {name!r}", value)
     digest = sha256(message.name.encode() + b"\0" + bytes(message.input)).digest()[:16]
-    batch.memory.registry.find_orchestrator(message.name).check_input(message.input)
+    registry = batch.memory.registry
+    if message.name in registry.built_in:  # only ctx.approval may ask, and only as it asks
+        raise UnknownOrchestratorError(message.name, registry.orchestrators)
+    registry.find_orchestrator(message.name).check_input(message.input)
     found = batch.memory.look_up(message.id)
     if found is None:
         instance = bookkeeping.new_instance(
@@ -148,11 +154,28 @@ def raise_event(batch: Batch, message: RaiseEvent) -> None:
     event = events.ExternalEventReceived(
         at=batch.now, name=message.name, data=message.data, event_id=message.event_id
     )
+    if message.wait:
+        _require_wait(batch, instance, message)
     _require_room(batch, instance, event)
     if message.event_id:
         batch.receipts.append((row.key, "event", message.event_id, '"accepted"'))
     turns.turn(batch, instance, event)
     batch.answer(message.reply, "accepted")
+
+
+def _require_wait(batch: Batch, instance: Instance, message: RaiseEvent) -> None:
+    """Raises: UpdateConflictError, WrongStateError, InstanceFinishedError."""
+    row = instance.row
+    if row.status.finished:
+        raise InstanceFinishedError(row.id, row.status)
+    if row.status is not Status.RUNNING:
+        raise WrongStateError(row.id, row.status, "take an answer", "Let an operator resume it.")
+    execution = turns.execution_of(batch, instance)
+    wait = None if execution is None else execution.event_wait(message.name)
+    if wait is None or number_of(row, wait.sequence) != message.wait:
+        raise UpdateConflictError(
+            row.id, message.event_id, "That question has been answered or is over; nothing changed."
+        )
 
 
 def send_update(batch: Batch, message: SendUpdate) -> None:

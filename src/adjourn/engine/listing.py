@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from adjourn.engine.instance import Instance
@@ -9,6 +11,7 @@ from adjourn.model.approval import APPROVAL
 from adjourn.model.inbox import InboxRow
 from adjourn.model.state import from_microseconds
 from adjourn.model.status import Status
+from adjourn.replay.tasks import WaitTask
 from adjourn.store.protocol import InstanceRow
 
 EVENT = "approval"
@@ -29,12 +32,23 @@ def is_listed(row: InstanceRow) -> bool:
     )
 
 
-def listing_of(instance: Instance) -> InboxRow | None:
-    """Its row, or None."""
-    row = instance.row
+def listing_of(instance: Instance, known: Callable[[int], InboxRow | None]) -> InboxRow | None:
+    """Its row, or None. `known` says what the inbox has of an instance, by its key."""
+    row, execution = instance.row, instance.execution
     if not is_listed(row):
         return None
-    return _of_approval(row) if row.name == APPROVAL else _of_event(row)
+    if row.name == APPROVAL:
+        return _of_approval(row)
+    if execution is None:  # it cannot go on now: what it waited for, and why
+        shown = known(row.key)
+        return None if shown is None else msgspec.structs.replace(shown, problem=_problem(row))
+    wait = execution.event_wait(EVENT)
+    return None if wait is None else _of_event(row, wait)
+
+
+def number_of(row: InstanceRow, sequence: int) -> int:
+    """Of a wait for an event: another one for each wait in the life of an instance."""
+    return row.execution << 32 | sequence
 
 
 def _of_approval(row: InstanceRow) -> InboxRow | None:
@@ -42,7 +56,7 @@ def _of_approval(row: InstanceRow) -> InboxRow | None:
         shown = msgspec.json.decode(row.custom_status or "", type=InboxRow)
     except msgspec.MsgspecError:
         return None
-    if row.status is Status.TERMINATED and not shown.final:
+    if row.status is Status.TERMINATED:
         ended = None if row.finished_at is None else from_microseconds(row.finished_at)
         return msgspec.structs.replace(shown, status="cancelled", final=True, decided_at=ended)
     if row.status is Status.FAILED:
@@ -51,12 +65,13 @@ def _of_approval(row: InstanceRow) -> InboxRow | None:
     return msgspec.structs.replace(shown, problem=_problem(row))
 
 
-def _of_event(row: InstanceRow) -> InboxRow:
+def _of_event(row: InstanceRow, wait: WaitTask) -> InboxRow:
     return InboxRow(
         id=row.id,
         title=_title(row),
-        opened_at=from_microseconds(row.created_at),
+        opened_at=wait.opened_at,
         pattern="event",
+        version=number_of(row, wait.sequence),
         kind=row.name,
         case=row.id,
         problem=_problem(row),

@@ -55,6 +55,8 @@ class RaiseEvent(_Message, kw_only=True, gc=False):
     name: str
     data: msgspec.Raw
     event_id: str = ""
+    wait: int = 0
+    """Only to this wait, as `listing.number_of` counts them; 0 for whichever comes first."""
     reply: Reply | None = None
 
 

@@ -5,10 +5,13 @@ The rules are `adjourn.approvals.machine`; these are the words that cross rooms.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 import msgspec
+
+from adjourn.model.actor import Role
 
 T = TypeVar("T")
 
@@ -22,6 +25,15 @@ Risk = Literal["low", "medium", "high"]
 
 Recipient = str
 """A person's id, or `group:` and a group's name, or `role:` and a role."""
+
+_RECIPIENT = re.compile(r"(?:(?:group|role):)?[\w.@+-]{1,100}", re.ASCII)
+
+
+def is_recipient(text: str) -> bool:
+    """Whether it has the form of one; a role must be one of ours, or nobody could ever decide."""
+    if text.startswith("role:") and text.removeprefix("role:") not in get_args(Role):
+        return False
+    return _RECIPIENT.fullmatch(text) is not None
 
 
 class _Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -41,16 +41,19 @@ def _from_builtin(kind: type[Any], value: Any) -> Any:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_to_builtin, order="sorted")
+_encoder_as_given = msgspec.json.Encoder(enc_hook=_to_builtin)
 
 
-def encode(value: Any, what: str = "The value", limit: int = PAYLOAD_LIMIT) -> msgspec.Raw:
-    """`value` as canonical JSON.
+def encode(
+    value: Any, what: str = "The value", limit: int = PAYLOAD_LIMIT, *, as_given: bool = False
+) -> msgspec.Raw:
+    """`value` as canonical JSON; with `as_given` its keys keep their order, for people to read.
 
     Raises: SerializationError (not JSON, NaN, infinite, too deep, lone surrogate),
     PayloadTooLargeError.
     """
     try:
-        text = _encoder.encode(value)
+        text = (_encoder_as_given if as_given else _encoder).encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError) as error:
         raise SerializationError(
             f"{what} cannot be written as JSON: {error}. "

@@ -84,6 +84,7 @@ class RefuseUpdate(_Command, frozen=True, kw_only=True):
     reason: str
     refusal: RefusalKind = "refused"
     details: msgspec.Raw = NULL
+    unheard: bool = False
 
 
 class ContinueAsNew(_Command, frozen=True, kw_only=True):
@@ -145,7 +146,12 @@ def event_of(command: Command, at: datetime) -> events.Asked:
             return events.UpdateAccepted(at=at, update_id=update_id, result=result)
         case RefuseUpdate(update_id=update_id, reason=reason, refusal=refusal, details=details):
             return events.UpdateRefused(
-                at=at, update_id=update_id, reason=reason, refusal=refusal, details=details
+                at=at,
+                update_id=update_id,
+                reason=reason,
+                refusal=refusal,
+                details=details,
+                unheard=command.unheard,
             )
         case ContinueAsNew(input=input):
             return events.InstanceContinuedAsNew(at=at, input=input)

@@ -194,6 +194,8 @@ class UpdateRefused(_Event, frozen=True, kw_only=True, tag="UpdateRefused"):
     reason: str
     refusal: RefusalKind = "refused"
     details: msgspec.Raw = NULL
+    unheard: bool = False
+    """Set aside: its wait could not read it, or its validator did not want it."""
 
 
 class InstanceSuspended(_Event, frozen=True, kw_only=True, tag="InstanceSuspended"):

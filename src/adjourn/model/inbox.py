@@ -45,6 +45,7 @@ class InboxRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     final: bool = False
     """No undo any more."""
     version: int = 0
+    """Of the approval; in the plain form another number for each wait."""
     to: list[str] = []
     not_by: list[str] = []
     """The requester among them."""

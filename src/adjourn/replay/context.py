@@ -155,7 +155,7 @@ class ReplayContext(Context):
             instance_id=child_id(self.instance_id, self.execution, sequence)
             if id is None
             else check_instance_id(id),
-            input=codec.encode(request, "The approval's request"),
+            input=codec.encode(request, "The approval's request", as_given=True),
         )
         return execution.open_child(
             command, self._decision_reader(cast("type[Any]", type(proposal))), ApprovalTask
@@ -168,7 +168,7 @@ class ReplayContext(Context):
         decisions = self._execution.decisions
 
         def decide(text: bytes | msgspec.Raw) -> Any:
-            decision = read(text)
+            decision = codec.read(read, text, "The decision")  # what was edited may not be one
             if isinstance(decision, Approved):
                 raw = msgspec.json.decode(text, type=_DecidedValue)
                 decisions[decision.id] = codec.encode(raw.value)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 from asyncio import CancelledError
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
 
 import msgspec
 
-from adjourn.authoring.context import Attribute, Offer, UpdateRequest
+from adjourn.authoring.context import Attribute
 from adjourn.authoring.functions import Orchestrator
 from adjourn.authoring.registry import Registry
 from adjourn.errors import (
@@ -25,7 +25,6 @@ from adjourn.errors import (
     DeterminismError,
     InvalidPayloadError,
     Refusal,
-    RefusalKind,
     SubOrchestrationFailedError,
 )
 from adjourn.model import codec, commands, events
@@ -33,6 +32,7 @@ from adjourn.model.codec import Reader
 from adjourn.model.commands import Command
 from adjourn.model.events import Arrived, ExternalEventReceived, UpdateReceived
 from adjourn.model.failure import describe
+from adjourn.replay.arrivals import Key, Message, Request, key_of, validate
 from adjourn.replay.code import drive, line_that_asked, taught
 from adjourn.replay.loop import DeterministicLoop, Runaway
 from adjourn.replay.tasks import ActivityTask, ChildTask, TimerTask, WaitTask
@@ -41,55 +41,14 @@ _undying: list[asyncio.Task[Any]] = []
 """Coroutines that swallow every cancellation. Freeing one would throw GeneratorExit into it, and
 its endless `except BaseException` would hang the engine: better a leak that somebody can find."""
 
-Message = ExternalEventReceived | UpdateReceived
-Key = tuple[str, str]
-
 COMMAND_BUDGET = 20_000  # commands in one turn
 CANCEL_ROUNDS = 10  # how often a parked coroutine may refuse to be cancelled
 
 _BEFORE_TIME = datetime.min.replace(tzinfo=UTC)
 
 
-def key_of(message: Message) -> Key:
-    """The buffer a message belongs to: its kind and casefolded name."""
-    kind = "event" if isinstance(message, ExternalEventReceived) else "update"
-    return kind, message.name.casefold()
-
-
 class ContinuesAsNew(BaseException):
     """Ends the orchestrator at continue_as_new. Not an Exception: user code must not catch it."""
-
-
-class Request(UpdateRequest[Any]):
-    """An update being handled: its answer becomes a command."""
-
-    def __init__(self, execution: Execution, message: UpdateReceived, value: Any) -> None:
-        self._execution = execution
-        self.name = message.name
-        self.update_id = message.update_id
-        self.value = value
-        self.by = message.by
-        self.at = message.at
-
-    def accept(self, result: Any = None) -> None:
-        text = codec.encode(result, f"The answer to update {self.name!r}")
-        self._execution.answer(commands.AcceptUpdate(update_id=self.update_id, result=text))
-
-    def refuse(
-        self,
-        reason: str,
-        kind: RefusalKind = "refused",
-        details: Mapping[str, Any] | None = None,
-    ) -> None:
-        text = codec.check_text("The reason", str(reason))
-        self._execution.answer(
-            commands.RefuseUpdate(
-                update_id=self.update_id,
-                reason=text,
-                refusal=kind,
-                details=codec.encode(details, "The details of a refusal"),
-            )
-        )
 
 
 class Execution:
@@ -123,6 +82,7 @@ class Execution:
         "registry",
         "replaying",
         "sequence",
+        "set_aside",
         "started_at",
         "suspended",
         "timers",
@@ -142,6 +102,8 @@ class Execution:
         self.instance_id = instance_id
         self.number = number
         self.replaying = False
+        self.set_aside: dict[str, events.UpdateRefused] = {}
+        """Updates that history shows as set aside, by id: for a replay."""
         self.now = _BEFORE_TIME
         self.started_at = _BEFORE_TIME
         self.input: Any = None
@@ -211,6 +173,11 @@ class Execution:
             return []
         return [wait.name for waits in self._waits.values() for wait in waits]
 
+    def event_wait(self, name: str) -> WaitTask | None:
+        """The wait that gets the next external event of this name, in any letter case."""
+        waits = self._waits.get(("event", name.casefold()))
+        return waits[0] if waits else None
+
     def check_message(self, message: Message) -> None:
         """Refuse at the door what the live wait that would get it cannot read, or its validator
         does not want.
@@ -220,7 +187,7 @@ class Execution:
         waits = self._waits.get(key_of(message))
         if waits and not self.suspended:
             value = codec.read(waits[0].decode, message.data, f"The data of {message.name!r}")
-            _validate(waits[0], message, value)
+            validate(waits[0], message, value)
 
     @property
     def buffered(self) -> int:
@@ -348,11 +315,7 @@ class Execution:
             arrival, message = queue.popleft()
             wait = waits[0]
             try:
-                value = codec.read(wait.decode, message.data, f"The data of {message.name!r}")
-                _validate(wait, message, value)
-            except InvalidPayloadError as error:
-                self._set_aside(message, Refusal(str(error)))
-                continue
+                value = self._taken(wait, message)
             except Refusal as refusal:
                 self._set_aside(message, refusal)
                 continue
@@ -367,6 +330,24 @@ class Execution:
         if not queue:
             self._buffer.pop(key, None)
 
+    def _taken(self, wait: WaitTask, message: Message) -> Any:
+        """The value for this wait. What was taken or set aside once stays so on replay: validators
+        and the schemas that they ask may have changed since.
+
+        Raises: Refusal.
+        """
+        recorded = self.set_aside.get(getattr(message, "update_id", ""))
+        if recorded is not None:
+            details = msgspec.json.decode(recorded.details)
+            raise Refusal(recorded.reason, recorded.refusal, details)
+        try:
+            value = codec.read(wait.decode, message.data, f"The data of {message.name!r}")
+        except InvalidPayloadError as error:
+            raise Refusal(str(error)) from error
+        if not self.replaying:
+            validate(wait, message, value)
+        return value
+
     def _set_aside(self, message: Message, refusal: Refusal) -> None:
         reason = refusal.reason
         match message:
@@ -374,7 +355,11 @@ class Execution:
                 details = codec.encode(refusal.details or None, "The details of a refusal")
                 self.answer(
                     commands.RefuseUpdate(
-                        update_id=update_id, reason=reason, refusal=refusal.kind, details=details
+                        update_id=update_id,
+                        reason=reason,
+                        refusal=refusal.kind,
+                        details=details,
+                        unheard=True,
                     )
                 )
             case ExternalEventReceived(name=name, event_id=event_id):
@@ -398,7 +383,9 @@ class Execution:
             self._forget_told()
         if self.next_input is not None:
             self._end(commands.ContinueAsNew(input=self.next_input))
-        elif self._main is not None and self._main.done() and not self.finished:
+        elif self.finished:
+            return
+        elif self._main is not None and self._main.done():
             self._end(self._outcome(self._main))
         elif not (self._waits or self.timers or self.activities or self.children):
             raise self._can_never_go_on()
@@ -494,7 +481,8 @@ class Execution:
 
     def open_wait(self, kind: str, name: str, decode: Reader, validator: Any = None) -> WaitTask:
         key = (kind, name.casefold())
-        wait = WaitTask(self._loop, self, self.next_sequence(), name, key, decode, validator)
+        sequence = self.next_sequence()
+        wait = WaitTask(self._loop, self, sequence, name, key, decode, validator, self.now)
         self.listen(wait)
         return wait
 
@@ -572,18 +560,6 @@ class Execution:
     def _set_loop_timer(self, when: float, fire: Callable[[], None]) -> Callable[[], None]:
         sequence = self._set_timer(self.started_at + timedelta(seconds=when), fire)
         return lambda: self.cancel_timer(sequence)
-
-
-def _validate(wait: WaitTask, message: Message, value: Any) -> None:
-    """Raises: Refusal, whatever the validator raises: the caller is to learn of it."""
-    if wait.validator is None or not isinstance(message, UpdateReceived):
-        return
-    try:
-        wait.validator(Offer(value, message.by, message.at))
-    except Refusal:
-        raise
-    except Exception as error:
-        raise Refusal(f"its validator failed: {type(error).__name__}: {error}") from error
 
 
 def _complete(task: ActivityTask | None, result: msgspec.Raw) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Any, assert_never
 
 import msgspec
 
 from adjourn.model import commands, events
+from adjourn.model.approval import APPROVAL
 from adjourn.model.codec import NULL
 from adjourn.model.commands import Command
 from adjourn.model.events import Asked, Event
@@ -43,8 +44,12 @@ def fits(command: Command, event: Asked) -> bool:
             return _same(command, event, "sequence", "name", "input", "approval")
         case commands.CreateTimer(), events.TimerCreated():
             return _same(command, event, "sequence", "fire_at")
-        case commands.StartSubOrchestration(), events.SubOrchestrationStarted():
-            return _same(command, event, "sequence", "name", "instance_id", "input")
+        case commands.StartSubOrchestration(name=name), events.SubOrchestrationStarted():
+            same = _same(command, event, "sequence", "name", "instance_id")
+            return same and (
+                command.input == event.input
+                or (name == APPROVAL and same_question(command.input, event.input))
+            )
         case (
             (commands.CancelActivity(), events.ActivityCancelled())
             | (commands.CancelTimer(), events.TimerCancelled())
@@ -56,7 +61,7 @@ def fits(command: Command, event: Asked) -> bool:
         case commands.AcceptUpdate(), events.UpdateAccepted():
             return _same(command, event, "update_id", "result")
         case commands.RefuseUpdate(), events.UpdateRefused():
-            return _same(command, event, "update_id", "reason")
+            return _same(command, event, "update_id", "refusal")  # the words may be bettered
         case commands.ContinueAsNew(), events.InstanceContinuedAsNew():
             return _same(command, event, "input")
         case commands.CompleteInstance(), events.InstanceCompleted():
@@ -65,6 +70,18 @@ def fits(command: Command, event: Asked) -> bool:
             return asked.type == recorded.type  # messages may name addresses
         case _:
             return False
+
+
+WORDING = frozenset({"title", "evidence", "form"})
+"""What people read of a question and nothing is computed from: a docstring in the form, say."""
+
+
+def same_question(asked: msgspec.Raw, recorded: msgspec.Raw) -> bool:
+    """Whether two requests of an approval differ in their wording at most."""
+    first, second = (msgspec.json.decode(each, type=dict[str, Any]) for each in (asked, recorded))
+    return all(
+        first.get(name) == second.get(name) for name in (first.keys() | second.keys()) - WORDING
+    )
 
 
 def _same(command: Command, event: Asked, *names: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from adjourn.authoring.functions import Orchestrator
 from adjourn.authoring.registry import Registry
 from adjourn.model.commands import Command, event_of
-from adjourn.model.events import Arrived, Asked, Event
+from adjourn.model.events import Arrived, Asked, Event, UpdateRefused
 from adjourn.replay import matching
 from adjourn.replay.execution import Execution
 from adjourn.replay.matching import Mismatch
@@ -52,6 +52,11 @@ def _rebuild(
     execution: Execution, history: Sequence[Event], turned: int
 ) -> tuple[Execution, list[Command]]:
     execution.replaying = True
+    execution.set_aside = {
+        event.update_id: event
+        for event in history[:turned]
+        if isinstance(event, UpdateRefused) and event.unheard
+    }
     replay = _Replay(execution)
     try:
         for row, event in enumerate(history):
@@ -65,6 +70,7 @@ def _rebuild(
         execution.close()
         raise
     execution.replaying = False
+    execution.set_aside = {}
     execution.trace = None
     return execution, replay.produced
 

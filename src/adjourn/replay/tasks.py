@@ -110,7 +110,7 @@ class WaitTask(Task[Any]):
     """A wait for an external event or update. Live from its creation until it completes, is
     cancelled, or loses a race; live again, behind the others, when it is awaited again."""
 
-    __slots__ = ("asks", "decode", "delivered", "key", "name", "sequence", "validator")
+    __slots__ = ("asks", "decode", "delivered", "key", "name", "opened_at", "sequence", "validator")
 
     def __init__(
         self,
@@ -120,12 +120,14 @@ class WaitTask(Task[Any]):
         name: str,
         key: tuple[str, str],
         decode: Reader,
-        validator: Any = None,
+        validator: Any,
+        opened_at: datetime,
     ) -> None:
         super().__init__(loop)
         self.asks = asks
         self.sequence = sequence
         self.name = name
+        self.opened_at = opened_at
         self.key = key
         """("event" or "update", casefolded name)."""
         self.decode = decode

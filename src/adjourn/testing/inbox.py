@@ -43,6 +43,8 @@ class Box(Protocol):
 
     def inbox_row(self, id: str) -> InboxRow | None: ...
 
+    def next_number(self) -> int: ...
+
 
 class SandboxApproval:
     """One question in a sandbox. `by` is a person's id, who then is an approver of the group that
@@ -52,7 +54,6 @@ class SandboxApproval:
     def __init__(self, box: Box, row: InboxRow, group: str) -> None:
         self._box = box
         self._group = group
-        self._acts = 0
         self.id = row.id
 
     @property
@@ -65,12 +66,11 @@ class SandboxApproval:
 
     def act(self, action: Action, by: str | Actor, action_id: str = "") -> Answer:
         """Any action, with the version that it names."""
-        self._acts += 1
         given = self._box.update(
             self.id,
             ACT,
             action,
-            update_id=action_id or f"sandbox-{id(self)}-{self._acts}",
+            update_id=action_id or f"sandbox-{self._box.next_number()}",
             by=by if isinstance(by, Actor) else self._approver(by),
         )
         return msgspec.convert(given, Answer)

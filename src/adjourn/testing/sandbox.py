@@ -7,6 +7,7 @@ until nothing is left to do, and returns.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -144,6 +145,7 @@ class Sandbox:
         """How often an armed crash point was reached."""
         self._where = where
         self._cache_size = cache_size
+        self._numbers = itertools.count(1)
         self._armed: tuple[CrashPoint, int] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="adjourn-sandbox")
         self._queue = _Queue()
@@ -304,6 +306,10 @@ class Sandbox:
         )
         rows = self._here(lambda: self._store.inbox(query)).rows
         return SandboxInbox(self, rows, group)
+
+    def next_number(self) -> int:
+        """1, 2, 3, ...: of what is sent without an id of its own."""
+        return next(self._numbers)
 
     def inbox_row(self, id: str) -> InboxRow | None:
         """What the inbox shows of an instance, ended or not."""

@@ -71,7 +71,7 @@ async def act(request: Request, id: str) -> Response:
 
 
 async def _act_on_event(visit: Visit, id: str, form: Form, search: Search, way: Way) -> Response:
-    """The plain form has no versions: the event's id makes it count once."""
+    """The plain form: its version is of the wait, and the event's id makes it count once."""
     await plain_words(visit, id)
     approved, comment = form.words("do") == "approve", form.words("comment")
     if not approved and not comment:
@@ -81,12 +81,21 @@ async def _act_on_event(visit: Visit, id: str, form: Form, search: Search, way: 
     action = Approve(version=0, comment=comment) if approved else Reject(version=0, reason=comment)
     try:
         await visit.client.approvals.decide_event(
-            id, approved, comment, by=visit.actor, event_id=_action_id(form, action)
+            id,
+            approved,
+            comment,
+            by=visit.actor,
+            version=_number(form.words("version")),
+            event_id=_action_id(form, action),
         )
     except (UpdateRefusedError, WrongStateError, InstanceFinishedError) as error:
         return await _explained(visit, id, way, form, error)
     goes_to = (after.id if after else "") if way.surface == "inbox" else id
     return await _done(visit, id, goes_to, search, way, "event")
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
 def _action_id(form: Form, action: Action) -> str | None:

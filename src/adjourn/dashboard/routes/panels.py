@@ -121,7 +121,9 @@ async def plain_words(visit: Visit, id: str, draft: Draft | None = None) -> dict
     state = await visit.client.get(id)
     if state.name == APPROVAL or not visit.operator:
         raise InstanceNotFoundError(id)
-    return {"plain_panel": plain_view(state, visit.actor, visit.now, draft or Draft())}
+    row = await visit.client.approvals.row(id, by=visit.actor)
+    version = 0 if row is None else row.version
+    return {"plain_panel": plain_view(state, version, visit.actor, visit.now, draft or Draft())}
 
 
 def tab_links(view: ApprovalView, way: Way, current: Tab) -> list[TabLink]:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
+from adjourn.approvals.authority import no_decider
 from adjourn.dashboard.text import label_of, one_line, plain
 from adjourn.dashboard.times import ago
 from adjourn.dashboard.views.fields import shown
@@ -16,8 +17,6 @@ from adjourn.dashboard.views.words import Fact, key_of
 from adjourn.model.actor import Actor
 from adjourn.model.state import InstanceState
 
-EVENT = "Approval"
-
 
 @dataclass(frozen=True, slots=True)
 class PlainPanel:
@@ -25,6 +24,8 @@ class PlainPanel:
 
     id: str
     key: str
+    version: int
+    """Of the wait; 0 where there is none."""
     title: str
     facts: list[Fact]
     input: list[Fact]
@@ -36,9 +37,11 @@ class PlainPanel:
     draft: Draft
 
 
-def plain_view(state: InstanceState, actor: Actor, now: datetime, draft: Draft) -> PlainPanel:
+def plain_view(
+    state: InstanceState, version: int, actor: Actor, now: datetime, draft: Draft
+) -> PlainPanel:
     """The panel of a waiting instance."""
-    waiting = any(name.casefold() == EVENT.casefold() for name in state.waiting_for)
+    waiting = version > 0
     given = None if state.input is None else msgspec.json.decode(state.input)
     told = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
     facts = [
@@ -51,12 +54,13 @@ def plain_view(state: InstanceState, actor: Actor, now: datetime, draft: Draft) 
     return PlainPanel(
         id=state.id,
         key=key_of(state.id),
+        version=version,
         title=_title(state),
         facts=facts,
         input=[Fact(label_of(name), shown(value)) for name, value in told.items()],
         raw="" if told or given is None else shown(given),
         waiting=waiting,
-        decidable=waiting and not actor.agent and bool({"approver", "lead"} & set(actor.roles)),
+        decidable=waiting and no_decider(actor) is None,
         problem=plain(state.problem or ""),
         draft=draft,
     )

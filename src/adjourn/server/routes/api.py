@@ -138,8 +138,12 @@ async def update(request: Request, id: str, name: str) -> Response:
     check_name("an update id", update_id)
     data = await json_body(request, typed=True)
     backend, by = client_of(request).backend, await actor_of(request)
+    if by is not None:  # somebody else's update of this id is another one
+        update_id = check_name("an update id", f"{update_id}/{by.id}")
     said = await waits_of(request).for_answer(
-        ("update", id, update_id), lambda: backend.update(id, name, data, update_id, by=by), seconds
+        ("update", id, update_id),
+        lambda: backend.update(id, name, data, update_id, by=by),
+        seconds,
     )
     return answer({"answered": False}, 202) if said is None else answer({"result": said})
 

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from adjourn.approvals.people import addresses_of
-from adjourn.engine.clock import SystemClock
+from adjourn.engine.clock import SystemClock, new_id
 from adjourn.errors import InvalidPayloadError, one_of
+from adjourn.model.actor import Actor
 from adjourn.model.approval import Action
 from adjourn.model.inbox import InboxQuery, Order, View
-from adjourn.server.requests import Words, client_of, form_of, person_of
+from adjourn.server.requests import Words, client_of, form_of, person_of, waits_of
 from adjourn.server.routes.api import answer
+from adjourn.server.waits import LONGEST_WAIT
 
 router = APIRouter(prefix="/api/v1")
 
@@ -32,7 +35,7 @@ async def inbox(request: Request) -> Response:
             person=person.id,
             recipients=addresses_of(person),
             now=SystemClock().now(),
-            view=_choice(words, "view", get_args(View), "needs_me"),
+            view=_view(words, person),
             order=_choice(words, "order", get_args(Order), "due"),
             kind=words.text("kind") or "",
             group=words.text("group") or "",
@@ -58,12 +61,26 @@ async def get(request: Request, id: str) -> Response:
 @router.post("/approvals/{id}/actions")
 async def act(request: Request, id: str) -> Response:
     """Do what the body says, as the caller: `{"do": "approve", "version": 3}`. Exactly once by
-    query `actionId`."""
+    query `actionId`. 202 when it is not answered within half a minute: ask again."""
     person = await person_of(request)
     kind: Any = Action  # a union, which is no type of its own
     action: Action = await form_of(request, kind)
-    chosen = Words(request).text("actionId")
-    return answer(await client_of(request).approvals.act(id, action, by=person, action_id=chosen))
+    chosen = Words(request).text("actionId") or new_id()
+    approvals = client_of(request).approvals
+    said = await waits_of(request).for_answer(
+        ("act", id, person.id, chosen, msgspec.json.encode(action)),
+        lambda: approvals.act(id, action, by=person, action_id=chosen),
+        LONGEST_WAIT,
+    )
+    return answer({"answered": False}, 202) if said is None else answer(said)
+
+
+OWN_VIEWS: tuple[View, ...] = ("needs_me", "waiting", "decided")
+"""Of people without a role: what concerns them, and no more."""
+
+
+def _view(words: Words, person: Actor) -> View:
+    return _choice(words, "view", get_args(View) if person.roles else OWN_VIEWS, "needs_me")
 
 
 def _choice(words: Words, name: str, known: tuple[str, ...], default: str) -> Any:
