@@ -81,6 +81,16 @@ def child_failed(sequence: int, message: str = "no") -> events.SubOrchestrationF
     return events.SubOrchestrationFailed(at=T0, sequence=sequence, failure=failure(message))
 
 
+def launched(sequence: int, name: str, id: str, input: Any = None) -> events.OrchestrationStarted:
+    return events.OrchestrationStarted(
+        at=T0, sequence=sequence, name=name, instance_id=id, input=encode(input)
+    )
+
+
+def sent(sequence: int, to: str, name: str, data: Any = None) -> events.EventSent:
+    return events.EventSent(at=T0, sequence=sequence, instance_id=to, name=name, data=encode(data))
+
+
 def event(
     name: str, data: Any = None, *, id: str = "", after: float = 0
 ) -> events.ExternalEventReceived:

@@ -135,6 +135,14 @@ LIFE: list[tuple[str, Any]] = [
         ),
     ),
     ("Nobody waits for ship any more", events.SubOrchestrationCancelled(at=NOW, sequence=5)),
+    (
+        "Starts notify, on its own",
+        events.OrchestrationStarted(at=NOW, sequence=6, name="notify", instance_id="n-1"),
+    ),
+    (
+        "Sends event Go to n-1",
+        events.EventSent(at=NOW, sequence=7, instance_id="n-1", name="Go"),
+    ),
     ("Event Go arrived", events.ExternalEventReceived(at=NOW, name="Go")),
     ("Sets event Go aside", events.ExternalEventSetAside(at=NOW, name="Go", reason="no")),
     (
@@ -165,7 +173,11 @@ def test_every_event_has_its_words() -> None:
     assert [line.words for line in lines] == [words for words, _ in LIFE]
     assert {type(event) for _, event in LIFE} == set(events.Event.__args__)
     links = {line.words: line.href for line in lines if line.href}
-    assert links == {"Asks for an approval": "/approvals/a:1:4", "Starts ship": "/instances/a:1:5"}
+    assert links == {
+        "Asks for an approval": "/approvals/a:1:4",
+        "Starts ship": "/instances/a:1:5",
+        "Starts notify, on its own": "/instances/n-1",
+    }
 
 
 def test_what_is_open_at_the_end_is_what_it_waits_for() -> None:

@@ -93,6 +93,17 @@ ROWS: list[tuple[Event, str]] = [
         f'{{"kind":"SubOrchestrationCancelled",{AT},"sequence":1}}',
     ),
     (
+        events.OrchestrationStarted(
+            at=T0, sequence=1, name="ship", instance_id="c", input=encode(1)
+        ),
+        f'{{"kind":"OrchestrationStarted",{AT},"sequence":1,"name":"ship","instance_id":"c",'
+        '"input":1}',
+    ),
+    (
+        events.EventSent(at=T0, sequence=1, instance_id="c", name="Go", data=encode(True)),
+        f'{{"kind":"EventSent",{AT},"sequence":1,"instance_id":"c","name":"Go","data":true}}',
+    ),
+    (
         events.ExternalEventReceived(
             at=T0, name="Go", data=encode(True), event_id="click-81", carried=True
         ),
@@ -151,6 +162,11 @@ COMMANDS: list[tuple[commands.Command, str]] = [
         "SubOrchestrationStarted",
     ),
     (commands.CancelSubOrchestration(sequence=1, instance_id="c"), "SubOrchestrationCancelled"),
+    (
+        commands.StartOrchestration(sequence=1, name="c", instance_id="i", input=encode(1)),
+        "OrchestrationStarted",
+    ),
+    (commands.SendEvent(sequence=1, instance_id="i", name="e", data=encode(1)), "EventSent"),
     (commands.SetEventAside(name="e", event_id="i", reason="r"), "ExternalEventSetAside"),
     (commands.AcceptUpdate(update_id="u", result=encode(1)), "UpdateAccepted"),
     (commands.RefuseUpdate(update_id="u", reason="r"), "UpdateRefused"),

@@ -110,6 +110,12 @@ class Child(Step, frozen=True, tag="child"):
     pass
 
 
+class Tell(Step, frozen=True, tag="tell"):
+    """Send an event to another instance and start one: nothing to wait for."""
+
+    name: str
+
+
 class Dice(Step, frozen=True, tag="dice"):
     pass
 
@@ -120,7 +126,7 @@ class Again(Step, frozen=True, tag="again"):
 
 AnyStep = (
     Call | Sleep | Wait | Race | All | Together | Timeout | WaitFor | Background | Shared
-    | Snatched | Pipe | Update | Child | Dice | Again
+    | Snatched | Pipe | Update | Child | Tell | Dice | Again
 )  # fmt: skip
 
 _read_steps = msgspec.json.Decoder(list[AnyStep])
@@ -398,6 +404,11 @@ class _Runner:
         except TaskFailedError as error:
             self.note("child failed", error.failure.message)
 
+    async def tell(self, step: Tell) -> None:
+        self.ctx.raise_event("other", step.name, self.log)
+        self.ctx.start(child, len(self.log), id=f"other-{len(self.log)}")
+        self.note("told")
+
     async def dice(self, step: Dice) -> None:
         text = f"{self.ctx.new_uuid()} {self.ctx.random.random()}"
         task = self.start_call(text)
@@ -454,6 +465,7 @@ _others = st.one_of(
     ),
     st.builds(Update, st.just("U"), st.booleans()),
     st.builds(Child),
+    st.builds(Tell, _names),
     st.builds(Dice),
 )
 

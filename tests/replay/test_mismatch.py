@@ -25,9 +25,11 @@ from tests.histories import (
     failed,
     finished,
     fired,
+    launched,
     refused,
     replay,
     scheduled,
+    sent,
     set_aside,
     started,
     timer,
@@ -209,8 +211,9 @@ def test_a_changed_child():
         [started("order"), child(1, "parcel", "order-42:1:1", 5), child_completed(1, 5)],
         "ctx.call_sub_orchestration(",
         "At row 2 of order-42 the orchestrator asked for sub-orchestration 'letter' as step 1 "
-        "with 5 (LINE); history has SubOrchestrationStarted sequence=1 name=parcel input=5. "
-        "Likely cause: the child's name, id or input changed under a waiting instance.",
+        "with 5 (LINE); history has SubOrchestrationStarted sequence=1 name=parcel "
+        "instance_id=order-42:1:1 input=5. Likely cause: the child's name, id or input changed "
+        "under a waiting instance.",
     )
 
 
@@ -223,8 +226,55 @@ def test_a_child_with_another_input():
         [started("order"), child(1, "parcel", "order-42:1:1", 5), child_completed(1, 5)],
         "ctx.call_sub_orchestration(",
         "At row 2 of order-42 the orchestrator asked for sub-orchestration 'parcel' as step 1 "
-        "with 6 (LINE); history has SubOrchestrationStarted sequence=1 name=parcel input=5. "
-        "Likely cause: the child's name, id or input changed under a waiting instance.",
+        "with 6 (LINE); history has SubOrchestrationStarted sequence=1 name=parcel "
+        "instance_id=order-42:1:1 input=5. Likely cause: the child's name, id or input changed "
+        "under a waiting instance.",
+    )
+
+
+def test_an_event_with_other_data():
+    async def order(ctx: Context) -> None:
+        ctx.raise_event("parcel-7", "Go", 6)
+        await ctx.wait_for_external_event("Gone")
+
+    check(
+        order,
+        [started("order"), sent(1, "parcel-7", "Go", 5)],
+        "ctx.raise_event(",
+        "At row 2 of order-42 the orchestrator asked for sending event 'Go' to 'parcel-7' as step "
+        "1 with 6 (LINE); history has EventSent sequence=1 name=Go instance_id=parcel-7 data=5. "
+        "Likely cause: the receiver, name or data of an event changed under a waiting instance.",
+    )
+
+
+def test_an_event_to_somebody_else():
+    async def order(ctx: Context) -> None:
+        ctx.raise_event("parcel-8", "Go", 5)
+        await ctx.wait_for_external_event("Gone")
+
+    check(
+        order,
+        [started("order"), sent(1, "parcel-7", "Go", 5)],
+        "ctx.raise_event(",
+        "At row 2 of order-42 the orchestrator asked for sending event 'Go' to 'parcel-8' as step "
+        "1 with 5 (LINE); history has EventSent sequence=1 name=Go instance_id=parcel-7 data=5. "
+        "Likely cause: the receiver, name or data of an event changed under a waiting instance.",
+    )
+
+
+def test_another_instance_that_is_started():
+    async def order(ctx: Context) -> None:
+        ctx.start("letter", 5, id="l-1")
+        await ctx.wait_for_external_event("Gone")
+
+    check(
+        order,
+        [started("order"), launched(1, "parcel", "l-1", 5)],
+        "ctx.start(",
+        "At row 2 of order-42 the orchestrator asked for starting 'letter' as 'l-1' as step 1 with "
+        "5 (LINE); history has OrchestrationStarted sequence=1 name=parcel instance_id=l-1 "
+        "input=5. Likely cause: the name, id or input of what is started changed under a waiting "
+        "instance.",
     )
 
 

@@ -45,6 +45,11 @@ def make_app() -> Adjourn:
         return await ctx.call_activity(double, n)
 
     @app.orchestrator
+    async def pass_on(ctx: Context, id: str) -> None:
+        ctx.start(hello, 4, id=id)
+        ctx.raise_event(id, "Hurry", {"please": True})
+
+    @app.orchestrator
     async def fail(ctx: Context, what: str) -> None:
         await ctx.call_activity(break_down, what)
 

@@ -193,6 +193,32 @@ def test_the_history_of_one_that_waits_keeps_its_open_rows(http: httpx.Client) -
     assert "FireAt" in rows[1] and rows[2]["Reason"] == "lunch"
 
 
+def test_what_an_orchestrator_sends_and_starts_is_in_its_history(http: httpx.Client) -> None:
+    start(http, "hist-3", "pass_on", "hist-4")
+    ended(http, "hist-3")
+    ended(http, "hist-4")
+
+    rows = status(http, "hist-3", showHistory="true").json()["historyEvents"]
+    theirs = status(http, "hist-4", showHistory="true").json()["historyEvents"]
+
+    plain = [{name: row[name] for name in row if name != "Timestamp"} for row in rows[1:3]]
+    assert plain == [
+        {
+            "EventType": "SubOrchestrationInstanceCreated",
+            "Name": "E1_HelloSequence",
+            "InstanceId": "hist-4",
+            "Input": 4,
+        },
+        {
+            "EventType": "EventSent",
+            "InstanceId": "hist-4",
+            "Name": "Hurry",
+            "Input": {"please": True},
+        },
+    ]
+    assert [row["Name"] for row in theirs if row["EventType"] == "EventRaised"] == ["Hurry"]
+
+
 def test_an_event_is_accepted_and_its_repetition_too_even_after_the_end(http: httpx.Client) -> None:
     start(http, "event-1")
 

@@ -38,6 +38,9 @@ async def case(ctx: Context, case_id: str) -> int:
     assert_type(request.value, Receipt)
     assert_type(await ctx.when_all(approval, approval), list[bool])
     assert_type(await ctx.call_sub_orchestration(case, "x"), int)
+    assert_type(ctx.raise_event("C-2", "Go", Receipt("1")), None)
+    assert_type(ctx.start(case, "C-2", id="C-2"), None)
+    ctx.start(case, 7, id="C-3")  # pyright: ignore[reportCallIssue, reportArgumentType]  # a case id is a str
     ctx.call_activity(refund, case_id)  # pyright: ignore[reportCallIssue]  # the amount is missing
     ctx.call_activity(refund, case_id, "1")  # pyright: ignore[reportCallIssue, reportArgumentType]  # not a Decimal
     return 1

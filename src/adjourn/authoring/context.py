@@ -151,6 +151,33 @@ class Context(ABC):
         Raises: UnknownOrchestratorError, InvalidIdError, InvalidPayloadError.
         """
 
+    @overload
+    def start(self, orchestrator: Orchestrator[I, Any], input: I = ..., /, *, id: str) -> None: ...
+    @overload
+    def start(self, orchestrator: str, input: Any = ..., /, *, id: str) -> None: ...
+    @abstractmethod
+    def start(self, orchestrator: Any, input: Any = None, /, *, id: str) -> None:
+        """Start an instance of its own, once: it has no parent and lives on whatever becomes of
+        this one. There is nothing to await; let it `raise_event` back, or look at it by its id.
+
+        As a client's start with `on_conflict="return_existing"`: an instance that has the id
+        already is left alone, which the log tells when it was started otherwise.
+
+        Raises: UnknownOrchestratorError, InvalidIdError, InvalidPayloadError, SerializationError,
+        PayloadTooLargeError.
+        """
+
+    @abstractmethod
+    def raise_event(self, instance_id: str, name: str, data: Any = None, /) -> None:
+        """Send an external event to an instance (or to itself), exactly once. Nothing to await.
+
+        It is delivered in the commit that records it, in the order of the calls. As in Durable
+        Task a receiver that is unknown, finished or full is no error here: the event is dropped,
+        and the log says so. One that does not fit the receiver's wait is set aside over there.
+
+        Raises: InvalidIdError, SerializationError, PayloadTooLargeError.
+        """
+
     @abstractmethod
     def create_timer(self, due: datetime | timedelta, /) -> Task[None]:
         """A durable deadline: an aware datetime, or a span from now. Fires late, never early.

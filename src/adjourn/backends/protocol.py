@@ -8,14 +8,13 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from adjourn.engine.messages import OnConflict
+from adjourn.engine.messages import EventAnswer, OnConflict
 from adjourn.model.actor import Actor
 from adjourn.model.inbox import Counts, InboxPage, InboxQuery, InboxRow
 from adjourn.model.state import Ending, HistoryEntry, InstanceState, Page
 from adjourn.store.protocol import Query
 
 Action = Literal["suspend", "resume", "terminate"]
-EventAnswer = Literal["accepted", "duplicate"]
 SettledAs = Literal["completed", "failed", "again"]
 
 

@@ -149,6 +149,12 @@ def _asked(event: Asked, story: Story) -> tuple[str, str]:
             return words, ""
         case events.SubOrchestrationCancelled():
             return f"nobody waits for {story.name(event.sequence)} any more", "dim"
+        case events.OrchestrationStarted():
+            words = f"start {printable(event.name)} as {event.instance_id}, on its own"
+            return f"{words} {short(event.input)}", ""
+        case events.EventSent():
+            words = f"send event {printable(event.name)} to {event.instance_id}"
+            return f"{words} {short(event.data)}", ""
         case events.ExternalEventSetAside():
             words = f"{printable(event.name)} set aside, it does not fit: {short(event.reason)}"
             return words, "yellow"

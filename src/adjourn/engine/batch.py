@@ -15,6 +15,7 @@ from adjourn.engine.messages import (
     AwaitResult,
     Mailbox,
     Outcome,
+    RaiseEvent,
     Read,
     Reply,
 )
@@ -35,8 +36,10 @@ class Batch:
         self.due: list[Timer] = []
         self.more_timers = False
         self.started: list[int] = []
-        self.internal: deque[tuple[int, int, Arrived]] = deque()
-        """Events from one instance to another: key, execution, event."""
+        self.internal: deque[tuple[int, int, Arrived] | RaiseEvent] = deque()
+        """From one instance to another: an outcome (key, execution, event), or an event sent."""
+        self.room_for_events = 0
+        """How many more events instances may send each other in this step."""
         self.timers_added: dict[Timer, None] = {}
         self.timers_removed: dict[Timer, None] = {}
         self.receipts: list[ReceiptRow] = []

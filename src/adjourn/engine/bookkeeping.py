@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import sha256
 
 import msgspec
 
@@ -89,6 +90,11 @@ def answer_update(
         kept = {"finished": refusal.status}
     batch.receipts.append((row.key, "update", update_id, msgspec.json.encode(kept).decode()))
     batch.update_answers.append((row.key, update_id, result, refusal))
+
+
+def start_digest(name: str, input: msgspec.Raw) -> bytes:
+    """By which a start that is repeated is known again."""
+    return sha256(name.encode() + b"\0" + bytes(input)).digest()[:16]
 
 
 def new_instance(

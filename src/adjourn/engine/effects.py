@@ -9,10 +9,11 @@ import msgspec
 
 from adjourn.engine import approved
 from adjourn.engine.batch import Batch
-from adjourn.engine.bookkeeping import answer_update, new_instance, timer_row
+from adjourn.engine.bookkeeping import answer_update, new_instance, start_digest, timer_row
 from adjourn.engine.endings import continue_as_new, finish, terminate_child
 from adjourn.engine.instance import Instance
 from adjourn.engine.messages import ActivityCall
+from adjourn.engine.outbox import send
 from adjourn.errors import ApprovalRequiredError, InstanceExistsError, Refusal
 from adjourn.model import commands, events
 from adjourn.model.codec import NULL
@@ -49,6 +50,10 @@ def _effect(batch: Batch, instance: Instance, command: Command) -> None:
             start_child(batch, instance, command)
         case commands.CancelSubOrchestration(sequence=sequence, instance_id=child):
             terminate_child(batch, row, sequence, child, "its parent no longer waits for it")
+        case commands.StartOrchestration():
+            start_independent(batch, row, command)
+        case commands.SendEvent():
+            send(batch, row, command)
         case commands.SetEventAside(name=name, reason=reason):
             _log.warning("%s: an event %r was set aside: %s", row.id, name, reason)
         case commands.AcceptUpdate(update_id=update_id, result=result):
@@ -128,3 +133,19 @@ def start_child(batch: Batch, instance: Instance, command: commands.StartSubOrch
     child.row.parent_execution = row.execution
     child.row.parent_sequence = command.sequence
     batch.runnable.append(child.row.key)
+
+
+def start_independent(batch: Batch, row: InstanceRow, command: commands.StartOrchestration) -> None:
+    """As a client's start that returns what exists; its first turn runs in the next step."""
+    digest = start_digest(command.name, command.input)
+    taken = batch.memory.look_up(command.instance_id)
+    if taken is not None:
+        if taken.row.start_digest != digest:
+            _log.warning(
+                "%s started %r as %s, but that id is taken: the %r that has it is left alone",
+                row.id, command.name, command.instance_id, taken.row.name,
+            )  # fmt: skip
+        return
+    started = new_instance(batch, command.name, command.instance_id, command.input)
+    started.row.start_digest = digest
+    batch.runnable.append(started.row.key)

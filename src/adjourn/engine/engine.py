@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import assert_never
 
 from adjourn.authoring.registry import Registry
-from adjourn.engine import guards, handlers, recovery, turns
+from adjourn.engine import guards, handlers, post, recovery, turns
 from adjourn.engine.batch import Batch
 from adjourn.engine.crash_points import Reached, nothing
 from adjourn.engine.memory import Memory
@@ -48,6 +48,7 @@ _log = logging.getLogger("adjourn.engine")
 BATCH_LIMIT = 2_000  # messages in one commit
 MANY_WAITERS = 16  # waiting for one result; then those who gave up are let go
 TIMER_LIMIT = 1_000  # timers fired in one commit
+EVENT_LIMIT = 2_000  # events that instances send each other in one commit; more are put off
 CACHE_SIZE = 1_000  # live executions kept in memory
 
 
@@ -130,6 +131,8 @@ class Engine:
         if self._earliest is not None and self._earliest <= batch.now_us:
             batch.due = self.store.due_timers(batch.now_us, TIMER_LIMIT)
             batch.more_timers = len(batch.due) >= TIMER_LIMIT
+        # What was put off goes first: while some of it is left on disk, nothing may overtake it.
+        batch.room_for_events = 0 if batch.more_timers else EVENT_LIMIT
         taken: list[Message] = [*self.put_off]
         self.put_off.clear()
         if self.first is not None:
@@ -152,15 +155,15 @@ class Engine:
     def _decide(self, batch: Batch, messages: list[Message]) -> None:
         for _ in range(min(len(self.memory.runnable), BATCH_LIMIT)):
             batch.started.append(self.memory.runnable.popleft())
+        for timer in batch.due:  # before the starts, for they begin with what was put off
+            turns.fire(batch, timer)
+            post.deliver(batch)
         for key in batch.started:
             turns.run_pending(batch, key)
-            turns.run_internal(batch)
-        for timer in batch.due:
-            turns.fire(batch, timer)
-            turns.run_internal(batch)
+            post.deliver(batch)
         for message in messages:
             self._handle(batch, message)
-            turns.run_internal(batch)
+            post.deliver(batch)
 
     def _handle(self, batch: Batch, message: Message) -> None:
         try:
@@ -328,7 +331,7 @@ class Engine:
                 instance = self.memory.by_key(row.key)
                 if instance is not None and not instance.row.status.finished:
                     recovery.recover(batch, instance)
-                turns.run_internal(batch)
+                post.deliver(batch)
             try:
                 self._commit(batch)
             except StorageFullError:

@@ -4,7 +4,6 @@ at all."""
 from __future__ import annotations
 
 import logging
-from hashlib import sha256
 from typing import Any, assert_never
 
 import msgspec
@@ -17,6 +16,7 @@ from adjourn.engine.messages import (
     ActivityCall,
     ActivityFinished,
     Control,
+    EventAnswer,
     RaiseEvent,
     SendUpdate,
     SettleActivity,
@@ -53,7 +53,7 @@ def start(batch: Batch, message: StartInstance) -> None:
     for name, value in message.tags.items():
         codec.check_text("A tag", name)
         codec.check_text(f"Tag {name!r}", value)
-    digest = sha256(message.name.encode() + b"\0" + bytes(message.input)).digest()[:16]
+    digest = bookkeeping.start_digest(message.name, message.input)
     registry = batch.memory.registry
     if message.name in registry.built_in:  # only ctx.approval may ask, and only as it asks
         raise UnknownOrchestratorError(message.name, registry.orchestrators)
@@ -143,24 +143,31 @@ def _first_turn(batch: Batch, instance: Instance, message: StartInstance) -> Non
 
 def raise_event(batch: Batch, message: RaiseEvent) -> None:
     """Answers "accepted" or "duplicate"."""
+    batch.answer(message.reply, take_event(batch, message))
+
+
+def take_event(batch: Batch, message: RaiseEvent) -> EventAnswer:
+    """Raises: InstanceNotFoundError, InstanceFinishedError, TooManyEventsError, and, unless
+    another instance sent it, InvalidPayloadError: such a one is set aside by its receiver."""
     check_name("an event name", message.name)
     if message.event_id:
         check_name("an event id", message.event_id)
     instance = batch.memory.find(message.id)
     row = instance.row
     if message.event_id and _seen(batch, row.key, "event", message.event_id):
-        batch.answer(message.reply, "duplicate")
-        return
+        return "duplicate"
     event = events.ExternalEventReceived(
         at=batch.now, name=message.name, data=message.data, event_id=message.event_id
     )
+    _require_room(instance)
     if message.wait:
         _require_wait(batch, instance, message)
-    _require_room(batch, instance, event)
+    if not message.sender:
+        _require_fit(batch, instance, event)
     if message.event_id:
         batch.receipts.append((row.key, "event", message.event_id, '"accepted"'))
     turns.turn(batch, instance, event)
-    batch.answer(message.reply, "accepted")
+    return "accepted"
 
 
 def _require_wait(batch: Batch, instance: Instance, message: RaiseEvent) -> None:
@@ -199,8 +206,9 @@ def send_update(batch: Batch, message: SendUpdate) -> None:
         if row.status is Status.SUSPENDED or row.status is Status.QUARANTINED:
             move = "Resume it first." if row.status is Status.SUSPENDED else "Repair it first."
             raise WrongStateError(row.id, row.status, "answer an update", move)
+        _require_room(instance)
         try:
-            _require_room(batch, instance, event)
+            _require_fit(batch, instance, event)
         except Refusal as refusal:
             who = message.by.id if message.by else "somebody"
             _log.info("%s refused %s's %s: %s", row.id, who, message.name, refusal.reason)
@@ -247,16 +255,20 @@ def _repeat_answer(batch: Batch, message: SendUpdate, answer: str) -> None:
     batch.answer(message.reply, error=refusal.error(message.id, message.update_id))
 
 
-def _require_room(
-    batch: Batch, instance: Instance, event: events.ExternalEventReceived | events.UpdateReceived
-) -> None:
-    """Raises: InstanceFinishedError, TooManyEventsError, InvalidPayloadError, Refusal."""
+def _require_room(instance: Instance) -> None:
+    """Raises: InstanceFinishedError, TooManyEventsError."""
     row = instance.row
     if row.status.finished:
         raise InstanceFinishedError(row.id, row.status)
     if row.pending_events >= EVENT_BUFFER_LIMIT:
         raise TooManyEventsError(row.id, EVENT_BUFFER_LIMIT)
-    if row.status is Status.RUNNING:
+
+
+def _require_fit(
+    batch: Batch, instance: Instance, event: events.ExternalEventReceived | events.UpdateReceived
+) -> None:
+    """Raises: InvalidPayloadError, Refusal."""
+    if instance.row.status is Status.RUNNING:
         execution = turns.execution_of(batch, instance)
         if execution is not None:
             execution.check_message(event)

@@ -13,6 +13,7 @@ from adjourn.authoring.functions import Activity
 from adjourn.model.actor import Actor
 from adjourn.model.failure import FailureDetails
 
+EventAnswer = Literal["accepted", "duplicate"]
 OnConflict = Literal["error", "return_existing", "replace_finished", "terminate_and_replace"]
 
 Outcome = tuple[Any, Any, Exception | None]
@@ -57,6 +58,8 @@ class RaiseEvent(_Message, kw_only=True, gc=False):
     event_id: str = ""
     wait: int = 0
     """Only to this wait, as `listing.number_of` counts them; 0 for whichever comes first."""
+    sender: str = ""
+    """The instance that sent it; empty when it came from outside."""
     reply: Reply | None = None
 
 

@@ -18,6 +18,7 @@ from adjourn.engine.bookkeeping import (
 from adjourn.engine.effects import record, run_attempt
 from adjourn.engine.instance import Instance
 from adjourn.engine.messages import ActivityCall
+from adjourn.engine.outbox import is_put_off, send_now
 from adjourn.errors import (
     DeterminismError,
     HistoryDamagedError,
@@ -138,17 +139,6 @@ def _watch_length(batch: Batch, instance: Instance) -> None:
         _log.warning("%s has %d history rows: use continue_as_new", row.id, row.length)
 
 
-def run_internal(batch: Batch) -> None:
-    """Hand over what instances sent each other, until nothing is left."""
-    while batch.internal:
-        key, execution_number, event = batch.internal.popleft()
-        instance = batch.memory.by_key(key)
-        if instance is None or instance.row.status.finished:
-            continue
-        if instance.row.execution == execution_number:
-            turn(batch, instance, event)
-
-
 def run_pending(batch: Batch, key: int) -> None:
     """The first turn of an execution."""
     instance = batch.memory.by_key(key)
@@ -163,6 +153,10 @@ def run_pending(batch: Batch, key: int) -> None:
 def fire(batch: Batch, timer: Timer) -> None:
     """A deadline has passed. The row goes, whatever it meant."""
     _, key, execution, sequence, purpose = timer
+    if is_put_off(timer):
+        batch.remove_timer(timer)
+        send_now(batch, key, execution, sequence)
+        return
     instance = batch.memory.by_key(key)
     if instance is None or instance.row.status.finished or instance.row.execution != execution:
         batch.remove_timer(timer)

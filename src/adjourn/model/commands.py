@@ -62,6 +62,24 @@ class CancelSubOrchestration(_Command, frozen=True, kw_only=True):
     instance_id: str
 
 
+class StartOrchestration(_Command, frozen=True, kw_only=True):
+    """Start an instance that is nobody's child."""
+
+    sequence: int
+    name: str
+    instance_id: str
+    input: msgspec.Raw
+
+
+class SendEvent(_Command, frozen=True, kw_only=True):
+    """Send an external event to an instance."""
+
+    sequence: int
+    instance_id: str
+    name: str
+    data: msgspec.Raw
+
+
 class SetEventAside(_Command, frozen=True, kw_only=True):
     """Pass over an early external event that does not fit."""
 
@@ -112,6 +130,8 @@ Command = (
     | CancelTimer
     | StartSubOrchestration
     | CancelSubOrchestration
+    | StartOrchestration
+    | SendEvent
     | SetEventAside
     | AcceptUpdate
     | RefuseUpdate
@@ -140,6 +160,12 @@ def event_of(command: Command, at: datetime) -> events.Asked:
             )
         case CancelSubOrchestration(sequence=sequence):
             return events.SubOrchestrationCancelled(at=at, sequence=sequence)
+        case StartOrchestration(sequence=sequence, name=name, instance_id=id, input=input):
+            return events.OrchestrationStarted(
+                at=at, sequence=sequence, name=name, instance_id=id, input=input
+            )
+        case SendEvent(sequence=sequence, instance_id=id, name=name, data=data):
+            return events.EventSent(at=at, sequence=sequence, instance_id=id, name=name, data=data)
         case SetEventAside(name=name, event_id=event_id, reason=reason):
             return events.ExternalEventSetAside(at=at, name=name, event_id=event_id, reason=reason)
         case AcceptUpdate(update_id=update_id, result=result):

@@ -151,6 +151,25 @@ class SubOrchestrationCancelled(_Event, frozen=True, kw_only=True, tag="SubOrche
     sequence: int
 
 
+class OrchestrationStarted(_Event, frozen=True, kw_only=True, tag="OrchestrationStarted"):
+    """Asked: an instance of its own, which reports to nobody (SubOrchestrationInstanceCreated,
+    tagged fire and forget). An id that was taken was left alone."""
+
+    sequence: int
+    name: str
+    instance_id: str
+    input: msgspec.Raw = NULL
+
+
+class EventSent(_Event, frozen=True, kw_only=True, tag="EventSent"):
+    """Asked: an external event to an instance (EventSent). Nobody answers it."""
+
+    sequence: int
+    instance_id: str
+    name: str
+    data: msgspec.Raw = NULL
+
+
 class ExternalEventReceived(_Event, frozen=True, kw_only=True, tag="ExternalEventReceived"):
     """A named message (EventRaised). Kept until something consumes it."""
 
@@ -241,6 +260,8 @@ Asked = (
     | TimerCancelled
     | SubOrchestrationStarted
     | SubOrchestrationCancelled
+    | OrchestrationStarted
+    | EventSent
     | ExternalEventSetAside
     | UpdateAccepted
     | UpdateRefused

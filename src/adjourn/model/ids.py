@@ -36,7 +36,15 @@ def check_name(noun: str, value: str) -> str:
 
 def child_id(parent_id: str, execution: int, sequence: int) -> str:
     """The id of a sub-orchestration that was not given one: the same on every replay."""
-    plain = f"{parent_id}:{execution}:{sequence}"
+    return _at_most(f"{parent_id}:{execution}:{sequence}", "sub:")
+
+
+def sent_event_id(sender_id: str, execution: int, sequence: int) -> str:
+    """The id of an event that an instance sent: the same on every replay, and no other's."""
+    return _at_most(f"{sender_id}/{execution}/{sequence}", "sent:")
+
+
+def _at_most(plain: str, prefix: str) -> str:
     if len(plain) <= NAME_LIMIT:
         return plain
-    return "sub:" + hashlib.sha256(plain.encode()).hexdigest()[:40]
+    return prefix + hashlib.sha256(plain.encode()).hexdigest()[:40]

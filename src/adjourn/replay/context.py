@@ -114,10 +114,10 @@ class ReplayContext(Context):
             raise UnknownActivityError(given.name, registry.activities)
         return given
 
-    def _find_orchestrator(self, orchestrator: Any) -> Orchestrator[Any, Any]:
+    def _find_orchestrator(self, orchestrator: Any, function: str) -> Orchestrator[Any, Any]:
         registry = self._execution.registry
         if not isinstance(orchestrator, Orchestrator):
-            return registry.find_orchestrator(_name_of(orchestrator, "call_sub_orchestration"))
+            return registry.find_orchestrator(_name_of(orchestrator, function))
         given = cast("Orchestrator[Any, Any]", orchestrator)
         if registry.orchestrators.get(given.name) is not given:
             raise UnknownOrchestratorError(given.name, registry.orchestrators)
@@ -128,7 +128,7 @@ class ReplayContext(Context):
     ) -> Any:
         execution = self._execution
         execution.require_turn()
-        found = self._find_orchestrator(orchestrator)
+        found = self._find_orchestrator(orchestrator, "call_sub_orchestration")
         text = found.encode_input(input)
         found.check_input(text)
         if id is not None:
@@ -141,6 +141,31 @@ class ReplayContext(Context):
             input=text,
         )
         return execution.open_child(command, found.decode_result)
+
+    def start(self, orchestrator: Any, input: Any = None, /, *, id: str) -> None:
+        execution = self._execution
+        execution.require_turn()
+        found = self._find_orchestrator(orchestrator, "start")
+        text = found.encode_input(input)
+        found.check_input(text)
+        check_instance_id(id)
+        execution.ask(
+            commands.StartOrchestration(
+                sequence=execution.next_sequence(), name=found.name, instance_id=id, input=text
+            )
+        )
+
+    def raise_event(self, instance_id: str, name: str, data: Any = None, /) -> None:
+        execution = self._execution
+        execution.require_turn()
+        check_instance_id(instance_id)
+        check_name("an event name", name)
+        text = codec.encode(data, f"The data of event {name!r}")
+        execution.ask(
+            commands.SendEvent(
+                sequence=execution.next_sequence(), instance_id=instance_id, name=name, data=text
+            )
+        )
 
     def approval(self, proposal: Any, /, *, id: str | None = None, **terms: Unpack[Terms]) -> Any:
         execution = self._execution

@@ -50,6 +50,10 @@ def fits(command: Command, event: Asked) -> bool:
                 command.input == event.input
                 or (name == APPROVAL and same_question(command.input, event.input))
             )
+        case commands.StartOrchestration(), events.OrchestrationStarted():
+            return _same(command, event, "sequence", "name", "instance_id", "input")
+        case commands.SendEvent(), events.EventSent():
+            return _same(command, event, "sequence", "instance_id", "name", "data")
         case (
             (commands.CancelActivity(), events.ActivityCancelled())
             | (commands.CancelTimer(), events.TimerCancelled())
@@ -125,6 +129,10 @@ def _cause(command: Command | None, event: Event | None) -> str:
             return "the span of a timer changed, or a step before it."
         case commands.StartSubOrchestration(), events.SubOrchestrationStarted():
             return "the child's name, id or input changed under a waiting instance."
+        case commands.StartOrchestration(), events.OrchestrationStarted():
+            return "the name, id or input of what is started changed under a waiting instance."
+        case commands.SendEvent(), events.EventSent():
+            return "the receiver, name or data of an event changed under a waiting instance."
         case commands.ContinueAsNew(), events.InstanceContinuedAsNew():
             return "the input of the next execution changed."
         case (commands.AcceptUpdate(), events.UpdateAccepted()) | (
@@ -151,6 +159,12 @@ def _command_words(command: Command) -> str:
             return f"a timer until {fire_at.isoformat()} as step {sequence}"
         case commands.StartSubOrchestration(sequence=sequence, name=name, input=input):
             return f"sub-orchestration {name!r} as step {sequence}{_input_words(input)}"
+        case commands.StartOrchestration(sequence=sequence, name=name, input=input):
+            id = command.instance_id
+            return f"starting {name!r} as {id!r} as step {sequence}{_input_words(input)}"
+        case commands.SendEvent(sequence=sequence, name=name, data=data):
+            id = command.instance_id
+            return f"sending event {name!r} to {id!r} as step {sequence}{_input_words(data)}"
         case commands.CancelActivity(sequence=sequence):
             return f"cancelling the activity of step {sequence}"
         case commands.CancelTimer(sequence=sequence):
@@ -175,10 +189,11 @@ def _command_words(command: Command) -> str:
 
 def _event_words(event: Event) -> str:
     words = type(event).__name__
-    for name in ("sequence", "name", "fire_at", "update_id", "input"):
+    for name in ("sequence", "name", "instance_id", "fire_at", "update_id", "input", "data"):
         value = getattr(event, name, None)
         if value is not None and value != NULL:
-            text = bytes(value).decode("utf-8", "replace") if name == "input" else str(value)
+            is_json = isinstance(value, msgspec.Raw)
+            text = bytes(value).decode("utf-8", "replace") if is_json else str(value)
             text = value.isoformat() if name == "fire_at" else text
             words += f" {name}={text[:120]}"
     return words

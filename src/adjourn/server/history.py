@@ -33,6 +33,15 @@ ROWS: dict[type[msgspec.Struct], tuple[str, dict[str, str]]] = {
         {"Result": "result"},
     ),
     events.SubOrchestrationFailed: ("SubOrchestrationInstanceFailed", {"Reason": "failure"}),
+    # A start that reports to nobody has the same row in Durable Task, with a tag.
+    events.OrchestrationStarted: (
+        "SubOrchestrationInstanceCreated",
+        {"Name": "name", "InstanceId": "instance_id", "Input": "input"},
+    ),
+    events.EventSent: (
+        "EventSent",
+        {"InstanceId": "instance_id", "Name": "name", "Input": "data"},
+    ),
     events.ExternalEventReceived: ("EventRaised", {"Name": "name", "Input": "data"}),
     events.UpdateReceived: ("EventRaised", {"Name": "name", "Input": "data"}),
     events.InstanceSuspended: ("ExecutionSuspended", {"Reason": "reason"}),

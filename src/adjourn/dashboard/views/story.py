@@ -112,7 +112,7 @@ def story(entries: Sequence[HistoryEntry], now: datetime) -> list[StoryLine]:
         event = entry.event
         words, detail, tone = _words(event, threads)
         threads.note(event)
-        child = isinstance(event, events.SubOrchestrationStarted)
+        begun = isinstance(event, events.SubOrchestrationStarted | events.OrchestrationStarted)
         lines.append(
             StoryLine(
                 number=entry.number,
@@ -121,7 +121,7 @@ def story(entries: Sequence[HistoryEntry], now: datetime) -> list[StoryLine]:
                 words=words,
                 detail=detail,
                 tone=tone,
-                href=link_of(event.name, event.instance_id) if child else "",
+                href=link_of(event.name, event.instance_id) if begun else "",
                 hash=entry.hash[:10],
             )
         )
@@ -155,6 +155,10 @@ def _asked(event: Asked, threads: Threads) -> Words:
             return asks, plain(id), "info"
         case events.SubOrchestrationCancelled(sequence=sequence):
             return f"Nobody waits for {threads.name(sequence)} any more", "", "quiet"
+        case events.OrchestrationStarted(name=name, instance_id=id):
+            return f"Starts {plain(name)}, on its own", plain(id), "info"
+        case events.EventSent(name=name, instance_id=id, data=data):
+            return f"Sends event {plain(name)} to {plain(id)}", _short(data), "info"
         case events.ExternalEventSetAside(name=name, reason=reason):
             return f"Sets event {plain(name)} aside", one_line(reason), "warn"
         case events.UpdateAccepted(result=result):
