@@ -12,7 +12,7 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("[0-9]*.py"))
 
 
 def test_there_is_one_for_each_pattern() -> None:
-    assert [path.stem[:2] for path in EXAMPLES] == ["01", "02", "03", "04"]
+    assert [path.stem[:2] for path in EXAMPLES] == ["01", "02", "03", "04", "05"]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

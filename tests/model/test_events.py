@@ -37,8 +37,11 @@ ROWS: list[tuple[Event, str]] = [
         '"trace_context":"00-1-2-01"}',
     ),
     (
-        events.ActivityScheduled(at=T0, sequence=1, name="charge", input=encode([1])),
-        f'{{"kind":"ActivityScheduled",{AT},"sequence":1,"name":"charge","input":[1]}}',
+        events.ActivityScheduled(
+            at=T0, sequence=1, name="charge", input=encode([1]), approval="a", hosted=True
+        ),
+        f'{{"kind":"ActivityScheduled",{AT},"sequence":1,"name":"charge","input":[1],'
+        '"approval":"a","hosted":true}',
     ),
     (
         events.ActivityRetryScheduled(

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from adjourn import Adjourn, Context
 from adjourn.model.events import Event
@@ -229,6 +230,20 @@ def test_a_child_with_another_input():
         "with 6 (LINE); history has SubOrchestrationStarted sequence=1 name=parcel "
         "instance_id=order-42:1:1 input=5. Likely cause: the child's name, id or input changed "
         "under a waiting instance.",
+    )
+
+
+def test_an_agents_step_in_the_place_of_an_activity():
+    async def order(ctx: Context) -> None:
+        await ctx.call_activity("charge")
+
+    check(
+        order,
+        [started("order"), replace(scheduled(1, "charge", {}), hosted=True)],
+        "ctx.call_activity(",
+        "At row 2 of order-42 the orchestrator asked for activity 'charge' as step 1 with {} "
+        "(LINE); history has ActivityScheduled sequence=1 name=charge input={}. Likely cause: a "
+        "registered activity and a step of an agent changed places.",
     )
 
 

@@ -6,7 +6,10 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, assert_type
 
+from pydantic_ai import Agent
+
 from adjourn import Adjourn, Context, Handle, Orchestrator, Task, UpdateRequest
+from adjourn.agents import Durable
 
 app = Adjourn()
 
@@ -53,6 +56,21 @@ def generator(context: Context, case_id: str) -> Generator[Any, Any, str]:
 
 
 assert_type(case, Orchestrator[str, int])
+
+
+agent: Agent[str, Receipt] = Agent(
+    "openai:gpt-4o",
+    deps_type=str,
+    output_type=Receipt,
+    capabilities=[Durable(app, timeout=timedelta(minutes=1))],
+)
+
+
+@app.orchestrator
+async def propose(ctx: Context, message: str) -> Receipt:
+    result = await agent.run(message, deps="C-1")
+    assert_type(result.output, Receipt)
+    return result.output
 
 
 async def main() -> None:

@@ -39,7 +39,7 @@ def _effect(batch: Batch, instance: Instance, command: Command) -> None:
     row = instance.row
     match command:
         case commands.ScheduleActivity():
-            schedule(batch, row, command)
+            schedule(batch, instance, command)
         case commands.CancelActivity(sequence=sequence):
             cancel_activity(batch, instance, sequence)
         case commands.CreateTimer(sequence=sequence, fire_at=fire_at):
@@ -72,8 +72,13 @@ def _effect(batch: Batch, instance: Instance, command: Command) -> None:
             assert_never(command)
 
 
-def schedule(batch: Batch, row: InstanceRow, command: commands.ScheduleActivity) -> None:
-    activity = batch.memory.registry.find_activity(command.name)
+def schedule(batch: Batch, instance: Instance, command: commands.ScheduleActivity) -> None:
+    row = instance.row
+    activity = instance.body_of(command.sequence) if command.hosted else None
+    if activity is None:
+        if command.hosted:
+            return  # its code has given it up in this very turn
+        activity = batch.memory.registry.find_activity(command.name)
     if command.approval:
         try:
             approved.begin(batch, row, command)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
+from adjourn.authoring.functions import Activity
 from adjourn.errors import HistoryDamagedError
 from adjourn.model.events import Event, InstanceStarted, decode_event
 from adjourn.model.status import Status
@@ -53,6 +55,11 @@ class Instance:
     @property
     def quarantined(self) -> bool:
         return self.row.status is Status.QUARANTINED
+
+    def body_of(self, sequence: int) -> Activity[..., Any] | None:
+        """What its orchestrator hosts as this step, while the execution is in memory."""
+        task = None if self.execution is None else self.execution.activities.get(sequence)
+        return None if task is None else task.body
 
     def begin_execution(self, number: int) -> None:
         self.row.execution = number

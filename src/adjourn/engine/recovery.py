@@ -63,15 +63,19 @@ def _retry_quarantined(batch: Batch, instance: Instance) -> bool:
 
 def _recover_activities(batch: Batch, instance: Instance) -> None:
     row = instance.row
-    for activity in open_items_of(batch, instance).activities.values():
+    found = open_items_of(batch, instance).activities
+    if any(activity.hosted for activity in found.values()):
+        if execution_of(batch, instance) is None or row.status.finished:
+            return
+        found = open_items_of(batch, instance).activities  # the rest of its turn may have run
+    for activity in found.values():
         if activity.in_doubt:
             continue
         if (row.key, row.execution, activity.sequence) in batch.memory.in_flight:
             continue  # asked for just now, or taken up by a try that then met a full disk
         if activity.retry_at is not None and activity.retry_at > batch.now:
             continue  # its timer is on disk
-        registered = batch.memory.registry.find_activity(activity.name)
-        if registered.at_most_once:
+        if not activity.hosted and _at_most_once(batch, activity.name):
             reason = "the process died while it ran"
             doubt(batch, instance, activity.sequence, reason, approval=activity.approval)
         elif activity.recoveries >= ATTEMPTS_BEFORE_DOUBT and not batch.memory.store.was_clean:
@@ -82,6 +86,10 @@ def _recover_activities(batch: Batch, instance: Instance) -> None:
                 fire_at = to_microseconds(activity.retry_at)
                 batch.remove_timer(timer_row(row, fire_at, activity.sequence, "retry"))
             again(batch, instance, activity.sequence, activity.attempt + 1)
+
+
+def _at_most_once(batch: Batch, name: str) -> bool:
+    return batch.memory.registry.find_activity(name).at_most_once
 
 
 def again(batch: Batch, instance: Instance, sequence: int, attempt: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import msgspec
 
@@ -29,6 +30,7 @@ from adjourn.model.commands import Command
 from adjourn.model.events import Arrived
 from adjourn.model.status import Status
 from adjourn.replay.execution import Execution
+from adjourn.replay.outstanding import OpenActivity
 from adjourn.replay.rebuild import MismatchFound, rebuild
 from adjourn.store.protocol import Timer
 
@@ -189,7 +191,8 @@ def _retry(batch: Batch, instance: Instance, sequence: int) -> None:
 
 
 def call_again(batch: Batch, instance: Instance, sequence: int) -> ActivityCall | None:
-    """The next attempt of an open activity, from history; None when it is not open.
+    """The next attempt of an open activity, from history; None when it is not open, or when what
+    its orchestrator hosts cannot be brought back: then the instance is quarantined.
 
     Raises: UnknownActivityError, HistoryDamagedError.
     """
@@ -197,7 +200,9 @@ def call_again(batch: Batch, instance: Instance, sequence: int) -> ActivityCall 
     found = open_items_of(batch, instance).activities.get(sequence)
     if found is None:
         return None
-    activity: Activity[..., object] = batch.memory.registry.find_activity(found.name)
+    activity = _activity_of(batch, instance, found)
+    if activity is None:
+        return None
     return ActivityCall(
         key=row.key,
         instance_id=row.id,
@@ -210,3 +215,22 @@ def call_again(batch: Batch, instance: Instance, sequence: int) -> ActivityCall 
         first_at=found.scheduled_at,
         approval=found.approval,
     )
+
+
+def _activity_of(
+    batch: Batch, instance: Instance, found: OpenActivity
+) -> Activity[..., Any] | None:
+    """Raises: UnknownActivityError."""
+    if not found.hosted:
+        return batch.memory.registry.find_activity(found.name)
+    if execution_of(batch, instance) is None:
+        return None
+    body = instance.body_of(found.sequence)
+    if body is None and not instance.row.status.finished:
+        quarantine(
+            batch,
+            instance,
+            f"Step {found.sequence} of {instance.row.id}, {found.name!r}, is open and its "
+            "orchestrator does not host it. This is a defect of Adjourn; nothing is lost.",
+        )
+    return body

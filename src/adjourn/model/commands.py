@@ -24,6 +24,7 @@ class ScheduleActivity(_Command, frozen=True, kw_only=True):
     name: str
     input: msgspec.Raw
     approval: str = ""
+    hosted: bool = False
 
 
 class CancelActivity(_Command, frozen=True, kw_only=True):
@@ -144,9 +145,14 @@ Command = (
 def event_of(command: Command, at: datetime) -> events.Asked:
     """The event that records this command."""
     match command:
-        case ScheduleActivity(sequence=sequence, name=name, input=input, approval=approval):
+        case ScheduleActivity(sequence=sequence, name=name, input=input):
             return events.ActivityScheduled(
-                at=at, sequence=sequence, name=name, input=input, approval=approval
+                at=at,
+                sequence=sequence,
+                name=name,
+                input=input,
+                approval=command.approval,
+                hosted=command.hosted,
             )
         case CancelActivity(sequence=sequence):
             return events.ActivityCancelled(at=at, sequence=sequence)

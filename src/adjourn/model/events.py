@@ -56,6 +56,8 @@ class ActivityScheduled(_Event, frozen=True, kw_only=True, tag="ActivitySchedule
     input: msgspec.Raw = NULL
     approval: str = ""
     """The id of the approval whose decision it executes. It is the idempotency key, too."""
+    hosted: bool = False
+    """Its body is a closure of the orchestrator: an attempt needs the execution in memory."""
 
 
 class ActivityRetryScheduled(_Event, frozen=True, kw_only=True, tag="ActivityRetryScheduled"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import suppress
 
 import msgspec
 
@@ -45,6 +46,17 @@ def type_name(kind: type[BaseException]) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
+_NOTED = "__adjourn_failure__"
+
+
+def note(
+    error: BaseException, *, non_retriable: bool = False, properties: dict[str, str] | None = None
+) -> None:
+    """What `describe` is to say of this exception besides what it can see."""
+    with suppress(AttributeError, TypeError):  # an exception without room for it goes without
+        setattr(error, _NOTED, (non_retriable, properties or {}))
+
+
 def describe(error: BaseException, depth: int = 0) -> FailureDetails:
     """The record of an exception and of what caused it. Never raises."""
     inner: FailureDetails | None = None
@@ -53,13 +65,19 @@ def describe(error: BaseException, depth: int = 0) -> FailureDetails:
     elif depth < CHAIN_LIMIT:
         cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         inner = None if cause is None else describe(cause, depth + 1)
+    non_retriable, properties = _noted(error)
     return FailureDetails(
         type=type_name(type(error)),
         message=_text_of(error)[:MESSAGE_LIMIT],
         stack_trace=_trace_of(error)[-TRACE_LIMIT:] if depth == 0 else "",
         inner=inner,
-        non_retriable=isinstance(error, NonRetryableError),
+        non_retriable=non_retriable or isinstance(error, NonRetryableError),
+        properties=properties,
     )
+
+
+def _noted(error: BaseException) -> tuple[bool, dict[str, str]]:
+    return getattr(error, _NOTED, None) or (False, dict[str, str]())
 
 
 def _shortened(failure: FailureDetails, links: int) -> FailureDetails:

@@ -12,12 +12,12 @@ from asyncio import CancelledError
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, assert_never
+from typing import Any, NoReturn, assert_never
 
 import msgspec
 
 from adjourn.authoring.context import Attribute
-from adjourn.authoring.functions import Orchestrator
+from adjourn.authoring.functions import Activity, Orchestrator
 from adjourn.authoring.registry import Registry
 from adjourn.errors import (
     ActivityFailedError,
@@ -32,10 +32,10 @@ from adjourn.model.codec import Reader
 from adjourn.model.commands import Command
 from adjourn.model.events import Arrived, ExternalEventReceived, UpdateReceived
 from adjourn.model.failure import describe
-from adjourn.replay.arrivals import Key, Message, Request, key_of, validate
 from adjourn.replay.code import drive, line_that_asked, taught
 from adjourn.replay.loop import DeterministicLoop, Runaway
-from adjourn.replay.tasks import ActivityTask, ChildTask, TimerTask, WaitTask
+from adjourn.replay.messages import Key, Message, Request, key_of, validate
+from adjourn.replay.tasks import ActivityTask, ChildTask, TimerTask, WaitTask, complete
 
 _undying: list[asyncio.Task[Any]] = []
 """Coroutines that swallow every cancellation. Freeing one would throw GeneratorExit into it, and
@@ -47,6 +47,10 @@ CANCEL_ROUNDS = 10  # how often a parked coroutine may refuse to be cancelled
 _BEFORE_TIME = datetime.min.replace(tzinfo=UTC)
 
 
+class GivesUp(BaseException):
+    """Ends the orchestrator where it must not go on. As ContinuesAsNew."""
+
+
 class ContinuesAsNew(BaseException):
     """Ends the orchestrator at continue_as_new. Not an Exception: user code must not catch it."""
 
@@ -56,6 +60,7 @@ class Execution:
 
     __slots__ = (
         "_arrivals",
+        "_broken",
         "_buffer",
         "_closing",
         "_commands",
@@ -134,8 +139,10 @@ class Execution:
         """The line that asked for each command, where somebody wants to know."""
         self._closing = False
         self._runaway = ""
+        self._broken = ""
         self.next_input: msgspec.Raw | None = None
         self._loop = DeterministicLoop(self._seconds, self._set_loop_timer)
+        self._loop.owner = self
         self._main: asyncio.Task[Any] | None = None
 
     # What the caller does.
@@ -252,9 +259,9 @@ class Execution:
             case events.InstanceStarted():
                 self._start(event)
             case events.ActivityCompleted(sequence=sequence, result=result):
-                _complete(self.activities.pop(sequence, None), result)
+                complete(self.activities.pop(sequence, None), result)
             case events.SubOrchestrationCompleted(sequence=sequence, result=result):
-                _complete(self.children.pop(sequence, None), result)
+                complete(self.children.pop(sequence, None), result)
             case events.ActivityFailed(sequence=sequence, failure=failure):
                 task = self.activities.pop(sequence, None)
                 if task is not None:
@@ -321,7 +328,7 @@ class Execution:
                 continue
             waits.pop(0)
             if isinstance(message, UpdateReceived):
-                value = Request(self, message, value)
+                value = Request(self.answer, message, value)
             self._delivered[wait] = (arrival, message)
             wait.delivered = message
             wait.complete(value)
@@ -379,6 +386,9 @@ class Execution:
             return
         if self._runaway:
             raise self._does_not_end(self._runaway)
+        if self._broken:
+            self.close()
+            raise DeterminismError(self._broken)
         if self._delivered:
             self._forget_told()
         if self.next_input is not None:
@@ -441,6 +451,12 @@ class Execution:
         if self.trace is not None:
             self.trace.append(line_that_asked())
 
+    def give_up(self, explanation: str) -> NoReturn:
+        """Stop here, so that the instance is quarantined: going on would do harm."""
+        self._broken = explanation
+        self._loop.stopped = True
+        raise GivesUp
+
     def next_sequence(self) -> int:
         self.sequence += 1
         return self.sequence
@@ -454,13 +470,26 @@ class Execution:
             )
 
     def open_activity(
-        self, name: str, input: msgspec.Raw, decode: Reader, approval: str = ""
+        self,
+        name: str,
+        input: msgspec.Raw,
+        decode: Reader,
+        approval: str = "",
+        body: Activity[..., Any] | None = None,
     ) -> ActivityTask:
+        """`body` is what a registry cannot know: see replay/hosted.py."""
         sequence = self.next_sequence()
         task = ActivityTask(self._loop, self, sequence, name, decode, approval)
+        task.body = body
         self.activities[sequence] = task
         self.ask(
-            commands.ScheduleActivity(sequence=sequence, name=name, input=input, approval=approval)
+            commands.ScheduleActivity(
+                sequence=sequence,
+                name=name,
+                input=input,
+                approval=approval,
+                hosted=body is not None,
+            )
         )
         return task
 
@@ -560,14 +589,3 @@ class Execution:
     def _set_loop_timer(self, when: float, fire: Callable[[], None]) -> Callable[[], None]:
         sequence = self._set_timer(self.started_at + timedelta(seconds=when), fire)
         return lambda: self.cancel_timer(sequence)
-
-
-def _complete(task: ActivityTask | None, result: msgspec.Raw) -> None:
-    if task is None:
-        return  # it was cancelled
-    try:
-        value = task.decode(result)
-    except InvalidPayloadError as error:
-        task.fail(error)
-    else:
-        task.complete(value)

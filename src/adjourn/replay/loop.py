@@ -106,6 +106,7 @@ class DeterministicLoop:
         "_seconds",
         "_set_timer",
         "_tasks",
+        "owner",
         "running",
         "stopped",
     )
@@ -126,6 +127,8 @@ class DeterministicLoop:
         self.running = False
         """Whether its orchestrator's code runs now."""
         self._tasks: WeakSet[asyncio.Task[Any]] | None = None
+        self.owner: Any = None
+        """The execution whose loop it is."""
 
     def cancel_tasks(self) -> bool:
         """Cancel what still runs; returns whether there was anything."""
@@ -137,6 +140,7 @@ class DeterministicLoop:
     def let_go(self) -> None:
         """Forget whose loop it was."""
         self._ready.clear()
+        self.owner = None
         self._seconds = _never
         self._set_timer = _nothing
 
@@ -280,6 +284,12 @@ def _qualified(code: Any) -> str:
     return str(code.co_qualname)
 
 
+def running_loop() -> DeterministicLoop | None:
+    """The loop of the orchestrator code that is running in this thread."""
+    loop: Any = asyncio_events._get_running_loop()  # pyright: ignore[reportPrivateUsage]  # unlike get_running_loop it does not raise
+    return loop if isinstance(loop, DeterministicLoop) else None
+
+
 def in_turn() -> bool:
     """Whether orchestrator code is running in this thread."""
-    return isinstance(asyncio_events._get_running_loop(), DeterministicLoop)  # pyright: ignore[reportPrivateUsage]  # unlike get_running_loop it does not raise
+    return running_loop() is not None

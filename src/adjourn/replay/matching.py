@@ -41,7 +41,7 @@ def fits(command: Command, event: Asked) -> bool:
     """Whether the code, asking for `command`, would have caused `event`."""
     match command, event:
         case commands.ScheduleActivity(), events.ActivityScheduled():
-            return _same(command, event, "sequence", "name", "input", "approval")
+            return _same(command, event, "sequence", "name", "input", "approval", "hosted")
         case commands.CreateTimer(), events.TimerCreated():
             return _same(command, event, "sequence", "fire_at")
         case commands.StartSubOrchestration(name=name), events.SubOrchestrationStarted():
@@ -121,6 +121,8 @@ def _cause(command: Command | None, event: Event | None) -> str:
         case commands.ScheduleActivity(name=asked), events.ActivityScheduled(name=recorded):
             if asked != recorded:
                 return "an activity was renamed or another put in its place."
+            if command.hosted != event.hosted:
+                return "a registered activity and a step of an agent changed places."
             return (
                 "the arguments come from something that differs on replay (a clock, dice, a "
                 "global, an unordered set), or the steps before this one changed."

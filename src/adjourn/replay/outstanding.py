@@ -27,6 +27,7 @@ class OpenActivity:
     retry_at: datetime | None = None
     in_doubt: str = ""
     approval: str = ""
+    hosted: bool = False
 
 
 @dataclass(slots=True)
@@ -51,7 +52,7 @@ def _fold(found: Outstanding, event: Event) -> None:
     match event:
         case events.ActivityScheduled(sequence=sequence, name=name, input=input, at=at):
             found.activities[sequence] = OpenActivity(
-                sequence, name, input, at, approval=event.approval
+                sequence, name, input, at, approval=event.approval, hosted=event.hosted
             )
         case events.ActivityRetryScheduled(sequence=sequence, retry_at=retry_at):
             activity = found.activities[sequence]

@@ -7,8 +7,11 @@ from collections.abc import Generator, Iterable
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
+import msgspec
+
+from adjourn.authoring.functions import Activity
 from adjourn.authoring.task import DONE, PENDING, RELEASED, Scheduler, Task
-from adjourn.errors import InstanceTerminatedError, SubOrchestrationFailedError
+from adjourn.errors import InstanceTerminatedError, InvalidPayloadError, SubOrchestrationFailedError
 from adjourn.model.approval import Cancelled
 from adjourn.model.codec import Reader
 from adjourn.model.failure import describe
@@ -35,7 +38,7 @@ class Asks(Protocol):
 class ActivityTask(Task[Any]):
     """A scheduled activity."""
 
-    __slots__ = ("approval", "asks", "decode", "name", "sequence")
+    __slots__ = ("approval", "asks", "body", "decode", "name", "sequence")
 
     def __init__(
         self,
@@ -52,6 +55,8 @@ class ActivityTask(Task[Any]):
         self.sequence = sequence
         self.name = name
         self.decode = decode
+        self.body: Activity[..., Any] | None = None
+        """The closure to run, where the orchestrator hosts it."""
 
     def _abandoned(self) -> None:
         self.asks.cancel_activity(self.sequence)
@@ -104,6 +109,18 @@ class TimerTask(Task[None]):
 
     def _abandoned(self) -> None:
         self.asks.cancel_timer(self.sequence)
+
+
+def complete(task: ActivityTask | None, result: msgspec.Raw) -> None:
+    """With a result as it was recorded; nothing happens to a task that was cancelled."""
+    if task is None:
+        return
+    try:
+        value = task.decode(result)
+    except InvalidPayloadError as error:
+        task.fail(error)
+    else:
+        task.complete(value)
 
 
 class WaitTask(Task[Any]):

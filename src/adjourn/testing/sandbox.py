@@ -11,6 +11,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime, timedelta
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -149,6 +150,7 @@ class Sandbox:
         self._armed: tuple[CrashPoint, int] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="adjourn-sandbox")
         self._queue = _Queue()
+        self._runner: asyncio.Runner | None = None
         self._answers = _Answers()
         self._store: SQLiteStore
         self._engine: Engine
@@ -363,6 +365,14 @@ class Sandbox:
     def _close(self) -> None:
         self._engine.memory.trim(0)
         self._store.close()
+        if self._runner is not None:
+            self._runner.close()
+
+    def _loop(self) -> asyncio.Runner:
+        """One event loop for all async activities: a client that one opens, the next may use."""
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        return self._runner
 
     def _reached(self, point: CrashPoint) -> None:
         if self._armed is None or self._armed[0] != point:
@@ -429,7 +439,7 @@ class Sandbox:
             arguments = activity.decode_arguments(call.input)
             with activity_context(context_of(call, self.clock.now)):
                 value = (
-                    asyncio.run(_awaited(activity.function, arguments))
+                    self._loop().run(_awaited(activity.function, arguments), context=copy_context())
                     if activity.is_async
                     else activity.function(**arguments)
                 )

@@ -1,9 +1,9 @@
-"""What comes from outside: events and updates, and an update while it is handled."""
+"""External events and updates on their way into an orchestrator, and the answers to updates."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from adjourn.authoring.context import Offer, UpdateRequest
 from adjourn.errors import Refusal, RefusalKind
@@ -14,11 +14,7 @@ from adjourn.replay.tasks import WaitTask
 Message = ExternalEventReceived | UpdateReceived
 Key = tuple[str, str]
 
-
-class Answers(Protocol):
-    """What of an execution is needed here."""
-
-    def answer(self, command: commands.AcceptUpdate | commands.RefuseUpdate) -> None: ...
+Answer = Callable[[commands.AcceptUpdate | commands.RefuseUpdate], None]
 
 
 def key_of(message: Message) -> Key:
@@ -30,8 +26,8 @@ def key_of(message: Message) -> Key:
 class Request(UpdateRequest[Any]):
     """An update being handled: its answer becomes a command."""
 
-    def __init__(self, execution: Answers, message: UpdateReceived, value: Any) -> None:
-        self._execution = execution
+    def __init__(self, answer: Answer, message: UpdateReceived, value: Any) -> None:
+        self._answer = answer
         self.name = message.name
         self.update_id = message.update_id
         self.value = value
@@ -40,7 +36,7 @@ class Request(UpdateRequest[Any]):
 
     def accept(self, result: Any = None) -> None:
         text = codec.encode(result, f"The answer to update {self.name!r}")
-        self._execution.answer(commands.AcceptUpdate(update_id=self.update_id, result=text))
+        self._answer(commands.AcceptUpdate(update_id=self.update_id, result=text))
 
     def refuse(
         self,
@@ -49,7 +45,7 @@ class Request(UpdateRequest[Any]):
         details: Mapping[str, Any] | None = None,
     ) -> None:
         text = codec.check_text("The reason", str(reason))
-        self._execution.answer(
+        self._answer(
             commands.RefuseUpdate(
                 update_id=self.update_id,
                 reason=text,
