@@ -100,6 +100,14 @@ async def refund(ctx: Context, ask: Ask) -> str:
     return type(decision).__name__
 
 
+@app.orchestrator
+async def two_steps(ctx: Context, what: str) -> list[Any]:
+    ctx.set_custom_status(f"Publish {what}?")
+    first = await ctx.wait_for_external_event("Approval")
+    ctx.set_custom_status(f"Delete all but {what}?")
+    return [first, await ctx.wait_for_external_event("Approval")]
+
+
 class Desk:
     """The server's API in a test's hands, as the people of the demo."""
 
@@ -110,14 +118,23 @@ class Desk:
 
     def ask(self, id: str, **told: Any) -> str:
         """Start a case `case-{id}` that asks for the approval `id`, and return when it waits."""
-        asked = msgspec.json.encode(Ask(id=id, **told))
-        path = f"/runtime/webhooks/durabletask/orchestrators/refund/case-{id}"
-        headers = {"content-type": "application/json"}
-        self._http.post(path, content=asked, headers=headers).raise_for_status()
+        self._start("refund", f"case-{id}", Ask(id=id, **told))
         while self._answer("GET", f"/api/v1/approvals/{id}", "ivo").status_code == 404:
             case = self._answer("GET", f"/api/v1/instances/case-{id}", "ivo").json()
             assert case["status"] != "Failed", case["failure"]
         return id
+
+    def ask_plainly(self, id: str, what: str) -> None:
+        """Start `two_steps`, and return when it waits for its first answer."""
+        self._start("two_steps", id, what)
+        while not self._answer("GET", f"/api/v1/instances/{id}", "ivo").json()["waiting_for"]:
+            pass
+
+    def _start(self, orchestrator: str, id: str, input: Any) -> None:
+        path = f"/runtime/webhooks/durabletask/orchestrators/{orchestrator}/{id}"
+        headers = {"content-type": "application/json"}
+        body = msgspec.json.encode(input)
+        self._http.post(path, content=body, headers=headers).raise_for_status()
 
     def act(self, id: str, person: str, do: str, **words: Any) -> dict[str, Any]:
         """What they do, with the version as it is now; fails when it is refused."""

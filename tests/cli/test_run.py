@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from adjourn import Adjourn
 from adjourn.cli import exits
 
 WORKFLOW = """
@@ -30,6 +31,14 @@ async def stubborn(ctx: Context) -> None:
 @app.orchestrator
 async def wait(ctx: Context) -> str:
     return await ctx.wait_for_external_event("Go", str)
+
+def hello(client, authenticator):
+    async def page(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["path"].encode()})
+    return page
+
+app.mount("/hello", hello, place="Greetings")
 """
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -121,6 +130,26 @@ def test_a_request_that_waits_does_not_hold_up_the_stop(
 
         assert raw.recv(1000).startswith(b"HTTP/1.1 202 ")
     assert process.wait(10) == 0
+
+
+def test_an_applications_own_pages_are_served_behind_the_guard_and_linked(
+    running: tuple[subprocess.Popen[str], str],
+) -> None:
+    _, address = running
+    with httpx.Client(base_url=address, trust_env=False, follow_redirects=True) as http:
+        assert http.get("/hello/there").text == "/hello/there"
+        assert http.get("/hello/there", headers={"host": "evil.example"}).status_code == 421
+        http.cookies.set("adjourn-person", "lena")
+        assert '<a href="/hello/">' in http.get("/").text
+
+
+@pytest.mark.parametrize("path", ["hello", "/hello/", "/hello"])
+def test_a_path_that_is_none_or_taken_is_refused(path: str) -> None:
+    app = Adjourn()
+    app.mount("/hello", lambda client, authenticator: None)
+
+    with pytest.raises(ValueError, match="no path like"):
+        app.mount(path, lambda client, authenticator: None)
 
 
 @pytest.mark.slow

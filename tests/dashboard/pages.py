@@ -201,8 +201,10 @@ class Form:
         fields: dict[str, list[str]] = {}
         for name, value in [*self.fields, *pressed]:
             fields.setdefault(name, []).append(value)
-        answer = self.page.browser.http.post(self.element["action"], data=fields)
-        return self.page.browser.arrive(answer)
+        http, action = self.page.browser.http, self.element["action"]
+        if self.element["method"] == "get":
+            return self.page.browser.arrive(http.get(action, params=fields))
+        return self.page.browser.arrive(http.post(action, data=fields))
 
 
 def _value(control: Element) -> str:

@@ -130,6 +130,13 @@ def make_app() -> Adjourn:
         return await ctx.wait_for_external_event("Approval")
 
     @app.orchestrator
+    async def two_steps(ctx: Context, what: str) -> list[Any]:
+        ctx.set_custom_status(f"Publish {what}?")
+        first = await ctx.wait_for_external_event("Approval")
+        ctx.set_custom_status(f"Delete all but {what}?")
+        return [first, await ctx.wait_for_external_event("Approval")]
+
+    @app.orchestrator
     async def shifty(ctx: Context, what: str) -> None:
         await ctx.call_activity(look, what)
 

@@ -188,4 +188,4 @@ def test_the_script_gets_the_parts_that_change(site: Site, at: At) -> None:
     assert answer.status_code == 200 and "<html" not in answer.text
     assert f'data-approval="{second}"' in answer.text
     assert '<hx-partial hx-target="#notices"' in answer.text
-    assert answer.headers["hx-push-url"].startswith("/?text=Part&order=oldest&open=")
+    assert answer.headers["hx-replace-url"].startswith("/?text=Part&order=oldest&open=")

@@ -34,6 +34,11 @@ def test_the_form_shows_the_proposal_beside_what_would_be_approved(site: Site, a
     rows = page.root.one(class_="proposal").one("tbody").all("tr")
     assert [row.one("th").text for row in rows] == ["Order", "Amount", "Note", "Method", "Copies"]
     assert "as proposed" in rows[0].text and rows[0].all("input") == []
+    heads = [each.text for each in page.root.one(class_="proposal").one("thead").all("th")]
+    assert heads == ["Field", "Proposed", "To be approved"]
+    looks_on = at("ivo").open(page.path).root.one(class_="proposal")
+    assert [each.text for each in looks_on.one("thead").all("th")] == ["Field", "Proposed"]
+    assert "as proposed" not in looks_on.text  # it would say nothing
     amount = rows[1].one("input", name="field.amount")
     assert amount["value"] == "600.00" and "0.01 to 900" in rows[1].text
     assert amount["aria-describedby"] == rows[1].one("small", class_="hint")["id"]
@@ -132,7 +137,7 @@ def test_news_says_what_changed_since_a_version_and_nothing_before(site: Site, a
 
     told = lena.http.get(f"/approvals/{id}/news?version={version}").json()
 
-    assert quiet == {"changed": "", "execution": ""}
+    assert quiet == {"changed": "", "execution": "", "over": False}
     assert "Omar Haddad claimed it" in told["changed"]
 
 

@@ -89,14 +89,50 @@ def test_rejecting_several_needs_one_reason_for_all(site: Site, at: At) -> None:
     assert [site.row(id).status for id in ids] == ["rejected", "rejected"]
 
 
-def test_sending_it_twice_decides_nothing_twice(site: Site, at: At) -> None:
+def test_sending_it_twice_decides_nothing_twice_and_says_the_same(site: Site, at: At) -> None:
     id = site.ask(title="Twice one")
     form = select(at("lena"), "Twice").form("approve")
-    form.send()
+    first = form.send()
 
     again = form.send()
 
-    assert again.heading == "0 approved, 1 left out" and site.row(id).version == 2
+    assert first.heading == again.heading == "1 approved" and site.row(id).version == 2
+
+
+def test_what_became_of_them_has_an_address_that_says_how_they_stand_now(
+    site: Site, at: At
+) -> None:
+    ids = [site.ask(title=f"Reloaded {number}") for number in (1, 2)]
+    lena = at("lena")
+    done = select(lena, "Reloaded").form("approve").send()
+
+    again = lena.open(done.path)
+    assert again.heading == "2 approved" and "left out" not in again.main
+    assert again.main.count("Approved by you") == 2
+
+    lena.open(f"/approvals/{ids[0]}").form("undo").send()
+    assert lena.open(done.path).heading == "1 approved"
+    assert "Reloaded" not in at("nobody").open(done.path).text
+
+
+def test_asking_is_a_page_that_can_be_loaded_again(site: Site, at: At) -> None:
+    site.ask(title="Asked twice")
+    asked = select(at("lena"), "Asked")
+
+    assert asked.path.startswith("/bulk?") and asked.browser.open(asked.path).text == asked.text
+
+
+def test_an_edited_amount_is_what_is_shown_summed_and_compared(site: Site, at: At) -> None:
+    first = site.ask(title="Voted on", amount="600.00", need=2)
+    site.ask(title="Voted on", amount="0.10", need=2)
+    site.ask(title="Voted on", amount="0.20", need=2)
+    omar = at("omar").open(f"/approvals/{first}").form("approve")
+    omar.fill(field_amount="0.30").send()
+
+    asked = select(at("lena"), "Voted")
+
+    assert facts(asked) == {"How many": "3", "Total": "€0.60", "Stand out": "None"}
+    assert "€0.30" in asked.main and "€600.00" not in asked.main
 
 
 def test_nothing_selected_and_nothing_meant(site: Site, at: At) -> None:

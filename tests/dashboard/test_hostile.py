@@ -9,6 +9,8 @@ import pytest
 from tests.dashboard.pages import Browser, Element, parse
 from tests.dashboard.site import Site
 
+pytestmark = pytest.mark.slow
+
 At = Callable[[str], Browser]
 
 MARKER = "zqx"

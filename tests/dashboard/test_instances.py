@@ -102,6 +102,50 @@ def test_only_approvers_decide_the_plain_form(site: Site, at: At) -> None:
     assert not site.run(site.client.get("plain-3")).status.finished
 
 
+def start_two_steps(site: Site, id: str) -> None:
+    site.run(site.client.start("two_steps", "the list", id=id))
+    while site.run(site.client.get(id)).waiting_for == []:
+        pass
+
+
+def test_a_plain_question_that_is_over_takes_no_answer_for_the_next_one(site: Site, at: At) -> None:
+    start_two_steps(site, "steps-1")
+    lena, omar = at("lena"), at("omar")
+    slow = omar.open("/approvals/steps-1").form("approve").fill(comment="Go on.")
+    lena.open("/approvals/steps-1").form("approve").send()
+
+    page = slow.send()
+
+    assert page.status == 409 and page.heading == "Delete all but the list?"
+    assert "That question has been answered or is over; nothing changed" in page.main
+    assert "It was approved in the name of Lena Fischer" in page.main
+    assert dict(page.form("approve").fields)["comment"] == "Go on."
+    page.form("reject").fill(comment="Never.").send()
+    assert site.run(site.client.result("steps-1")) == [
+        {"approved": True, "by": "lena", "comment": ""},
+        {"approved": False, "by": "omar", "comment": "Never."},
+    ]
+    late = slow.send()
+    assert late.status == 409 and "You had written: Go on." in late.main
+
+
+def test_a_page_of_a_plain_question_is_told_when_it_is_over(site: Site, at: At) -> None:
+    start_two_steps(site, "steps-2")
+    omar = at("omar")
+    page = omar.open("/approvals/steps-2")
+    shown = page.root.one("article")["data-version"]
+    news = f"/approvals/steps-2/news?version={shown}"
+    assert omar.http.get(news).json() == {"changed": "", "execution": "", "over": False}
+
+    at("lena").open("/approvals/steps-2").form("reject").fill(comment="No.").send()
+
+    told = omar.http.get(news).json()
+    assert told["over"] and "It has ended" in told["changed"]
+    assert "It was rejected in the name of Lena Fischer" in told["changed"]
+    assert "It waits for another answer now." in told["changed"]
+    assert at("sam").http.get(news).status_code == 404
+
+
 def test_a_plain_form_waits_in_the_inbox_too(site: Site, at: At) -> None:
     start_plain(site, "plain-4")
 

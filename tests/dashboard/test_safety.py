@@ -15,6 +15,8 @@ from adjourn.dashboard import create_dashboard
 from tests.dashboard.pages import Browser
 from tests.dashboard.site import Site
 
+pytestmark = pytest.mark.slow
+
 At = Callable[[str], Browser]
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "

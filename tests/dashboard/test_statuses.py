@@ -12,6 +12,8 @@ from adjourn import Adjourn, Context
 from tests.dashboard.pages import Browser
 from tests.dashboard.site import PEOPLE, Site
 
+pytestmark = pytest.mark.slow
+
 At = Callable[[str], Browser]
 
 TABS = ("conversation", "evidence", "why", "similar", "audit")

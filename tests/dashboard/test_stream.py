@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 
 from adjourn import Adjourn
-from adjourn.dashboard.streams import STREAMS_LIMIT, Streams
+from adjourn.dashboard.streams import PERSON_LIMIT, STREAMS_LIMIT, Streams
 from tests.dashboard.pages import Browser
 from tests.dashboard.site import Site
 
@@ -50,24 +50,39 @@ def test_beats_ends_and_limits() -> None:
     async def listen() -> None:
         async with Adjourn().open(":memory:") as client:
             streams = Streams(client)
-            async with aclosing(streams.listen(beat_seconds=0.001)) as heard:
+            async with aclosing(streams.listen("lena", beat_seconds=0.001)) as heard:
                 assert [await anext(heard) for _ in range(3)] == [
                     ("changed", 0),
                     ("beat", 0),
                     ("beat", 0),
                 ]
-                many = [streams.listen() for _ in range(STREAMS_LIMIT - 1)]
+                many = [streams.listen(f"p{number}") for number in range(STREAMS_LIMIT - 1)]
                 for each in many:
                     await anext(each)
-                assert streams.full
+                assert streams.full_for("p0") and streams.full_for("somebody else")
                 streams.end()
                 assert [each async for each in heard] == []
                 await asyncio.gather(*[finish(each) for each in many])
-            assert not streams.full
+            assert not streams.full_for("lena")
 
     async def finish(stream: AsyncIterator[tuple[str, int]]) -> None:
         async for _ in stream:
             raise AssertionError("it told something after the end")
+
+    asyncio.run(listen())
+
+
+def test_one_person_takes_not_all_streams() -> None:
+    async def listen() -> None:
+        async with Adjourn().open(":memory:") as client:
+            streams = Streams(client)
+            many = [streams.listen("lena") for _ in range(PERSON_LIMIT)]
+            for each in many:
+                await anext(each)
+            assert streams.full_for("lena") and not streams.full_for("omar")
+            streams.end()
+            for each in many:
+                assert [word async for word in each] == []
 
     asyncio.run(listen())
 
@@ -77,6 +92,6 @@ def test_a_watch_that_breaks_ends_its_streams() -> None:
         client = Adjourn().open(":memory:")  # never opened: there is nothing to watch
         streams = Streams(client)
 
-        assert [each async for each in streams.listen()] == [("changed", 0)]
+        assert [each async for each in streams.listen("lena")] == [("changed", 0)]
 
     asyncio.run(listen())

@@ -65,8 +65,12 @@ def test_a_row_that_cannot_be_decided_with_others_has_no_box() -> None:
     def pick(**facts: Any) -> str:
         return row_view(row(**facts), Search(), NAMES, NOW).pick
 
-    assert pick() == "3@a:1"
+    assert pick() == pick(to=["group:support"]) == pick(holder="lena") == "3@a:1"
     assert pick(status="approved") == pick(pattern="event") == pick(problem="x") == ""
+    assert pick(holder="omar") == pick(to=["group:finance"]) == pick(voted=["lena"]) == ""
+    assert pick(not_by=["lena"]) == pick(not_by=["group:support"]) == ""
+    auditor = Names(LocalPeople(DEMO_PEOPLE), Actor(id="ivo", roles=["auditor"]))
+    assert row_view(row(), Search(), auditor, NOW).pick == ""
 
 
 def test_a_mark_changes_with_the_row_and_not_with_time() -> None:
@@ -221,8 +225,8 @@ def test_the_list_says_what_each_instance_is_at() -> None:
 
     assert [(each.href, each.note) for each in rows] == [
         ("/approvals/a:1:1", "Open: Refund 600"),
-        ("/instances/a", "waits for people for 2 h"),
-        ("/instances/b", "waits for Go for 2 h, 1 running, 2 events unread"),
+        ("/instances/a", "Waits for people for 2 h"),
+        ("/instances/b", "Waits for Go for 2 h, 1 running, 2 events unread"),
         ("/instances/c", "ValueError: no such order"),
         ("/instances/d", "code changed"),
         ("/instances/e", ""),

@@ -56,6 +56,8 @@ from tests.approvals.desk import (
 )
 from tests.properties.profiles import examples
 
+pytestmark = pytest.mark.slow
+
 BOSS = person("sam", "approver", "lead", "admin")
 """The requester again, with every power there is."""
 

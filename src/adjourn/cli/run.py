@@ -115,12 +115,17 @@ async def _serve(
         sys.stdout.flush()
 
     site = create_app(client, people)
-    dashboard = create_dashboard(client, people)
-    site.mount("/", dashboard)
+    pages = {path: make(client, people) for path, make in app.mounts.items()}
+    pages[""] = create_dashboard(client, people, places=app.places)  # the last: it takes the rest
+    for path, page in pages.items():
+        site.mount(path, page)
     server = Server(site, ready)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        dashboard.state.desk.streams.end()
+        for page in pages.values():
+            streams = getattr(getattr(page, "state", None), "streams", None)
+            if streams is not None:
+                streams.end()
         server.stop()
 
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from adjourn.approvals import orchestrator as approval
 from adjourn.authoring.registry import Registry
@@ -11,6 +13,9 @@ from adjourn.backends.protocol import Backend
 from adjourn.client.client import Client
 from adjourn.errors import RemoteError
 from adjourn.model.approval import APPROVAL
+
+Mounted: TypeAlias = Callable[[Client, Any], Any]
+"""Makes an ASGI application of a client and an `Authenticator`."""
 
 
 class Adjourn(Registry):
@@ -25,6 +30,25 @@ class Adjourn(Registry):
     def __init__(self) -> None:
         super().__init__()
         self.built_in[APPROVAL] = approval.ORCHESTRATOR
+        self.mounts: dict[str, Mounted] = {}
+        """What `mount` was given, by path."""
+        self.places: dict[str, str] = {}
+        """Their links in the dashboard's head, by name."""
+
+    def mount(self, path: str, make: Mounted, *, place: str = "") -> None:
+        """Pages of the application's own, which `adjourn run` serves below `path` ("/chat"), beside
+        its API and dashboard, and behind the same guard. With a `place` ("Talks") the dashboard
+        leads there from its head.
+
+        `make(client, authenticator)` returns an ASGI application, once the file is known and before
+        it is open. If that has `state.streams`, `state.streams.end()` is called when the server is
+        asked to stop, so that open streams do not hold it up.
+        """
+        if not path.startswith("/") or path.endswith("/") or path in self.mounts:
+            raise ValueError(f"{path!r} is no path like '/chat', or it is taken.")
+        self.mounts[path] = make
+        if place:
+            self.places[place] = f"{path}/"
 
     def open(self, where: str | os.PathLike[str]) -> Client:
         """A client, to be used with `async with`. `where` is a file, which this process then owns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 
@@ -29,11 +29,13 @@ def create_dashboard(
     *,
     hold_above: Risk = "high",
     clock: Callable[[], datetime] | None = None,
+    places: Mapping[str, str] | None = None,
 ) -> FastAPI:
-    """The pages over `client`, which the caller opens before and closes after serving.
+    """The pages over `client`, which the caller opens before and closes after serving. `places` are
+    further links in their head, a path by its name.
 
     Whoever mounts it keeps requests out that come from a page of another origin: it takes forms as
-    they come. A GET changes nothing. When the server stops, `state.desk.streams.end()` lets open
+    they come. A GET changes nothing. When the server stops, `state.streams.end()` lets open
     streams go.
     """
     app = FastAPI(
@@ -46,7 +48,9 @@ def create_dashboard(
         clock=clock or SystemClock().now,
         streams=Streams(client),
         pages=make_pages(cache(asset_version)),
+        places=dict(places or {}),
     )
+    app.state.streams = app.state.desk.streams
     install_problems(app)
     for module in (inbox, approvals, actions, bulk, instances, people, stream):
         app.include_router(module.router)

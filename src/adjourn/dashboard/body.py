@@ -46,6 +46,12 @@ class Form(Mapping[str, str]):
         given = self.words(name)
         return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else 0
 
+    @property
+    def key(self) -> str | None:
+        """The key under which this form counts once; None where it has none that could be ours."""
+        key = self.words("key")
+        return key if 16 <= len(key) <= 64 and key.isalnum() else None
+
     def all(self, name: str) -> list[str]:
         return [value for key, value in self._pairs if key == name]
 

@@ -39,6 +39,8 @@ class Desk:
     """Aware UTC."""
     streams: Streams
     pages: Environment
+    places: dict[str, str]
+    """Further links in the head of every page: a path by its name."""
 
     def drawn(self, template: str, macro: str, *words: Any) -> str:
         """What one macro makes of these words: a part that is needed many times."""
@@ -92,19 +94,21 @@ class Visit:
 
     def way(self, back: str = "", surface: str = "page") -> Way:
         """The hidden part of a form."""
-        return Way(new_id(), back, surface)
+        return Way(new_id(), back, surface, self.actor.id)
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What every form carries besides the version: a key under which it counts once, and where its
-    answer is shown."""
+    """What every form carries besides the version: a key under which it counts once, where its
+    answer is shown, and for whom it is drawn."""
 
     key: str
     back: str
     """The query of the inbox that it belongs to."""
     surface: str
     """`inbox`, beside the list, or `page`."""
+    me: str
+    """For whom it is drawn."""
 
 
 def desk_of(request: Request) -> Desk:
@@ -128,6 +132,7 @@ def nobody_words(request: Request, title: str) -> dict[str, Any]:
         "page_class": "",
         "me": None,
         "people": [],
+        "places": desk_of(request).places,
         "switchable": isinstance(desk_of(request).people, LocalPeople),
         "here": here_of(request),
         "said": "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from adjourn import errors
 from adjourn.dashboard.desk import Visit, desk_of, here_of, nobody_words, rendered, visit_of
+from adjourn.dashboard.drawn import Again, OtherPersonError
 from adjourn.dashboard.streams import TooManyStreamsError
 from adjourn.dashboard.text import plain
 from adjourn.engine.clock import new_id
@@ -71,14 +72,22 @@ def problem_of(error: AdjournError) -> tuple[int, str]:
 
 
 async def problem_page(
-    request: Request, status: int, heading: str, text: str, log_id: str = ""
+    request: Request,
+    status: int,
+    heading: str,
+    text: str,
+    *,
+    kept: Sequence[str] = (),
+    again: Again | None = None,
 ) -> Response:
     """The page, or the part of one where the script asks for a part."""
     words: dict[str, Any] = {
         "heading": plain(heading),
         "text": plain(text),
         "code": status,
-        "log_id": log_id,
+        "log_id": "",
+        "kept": kept,
+        "again": again,
     }
     try:
         visit: Visit = await visit_of(request)
@@ -100,6 +109,12 @@ def install_problems(app: FastAPI) -> None:
             return RedirectResponse(target, 303)
         return await problem_page(request, 401, "Nobody is signed in", str(error))
 
+    async def other(request: Request, error: Exception) -> Response:
+        assert isinstance(error, OtherPersonError)
+        return await problem_page(
+            request, 409, error.heading, str(error), kept=error.kept, again=error.again
+        )
+
     async def known(request: Request, error: Exception) -> Response:
         assert isinstance(error, AdjournError)
         status, heading = problem_of(error)
@@ -118,12 +133,14 @@ def install_problems(app: FastAPI) -> None:
         heading = "Something went wrong"
         # Whatever it was may be in our way here as well: nothing is asked of anybody.
         frame = nobody_words(request, heading) | {"switchable": False}
-        words = {"heading": heading, "text": text, "code": 500, "log_id": log_id}
-        answer = rendered(desk_of(request), "problem.html", {**frame, **words}, 500)
+        told = {"heading": heading, "text": text, "code": 500, "log_id": log_id, "again": None}
+        words = {**frame, **told, "kept": ()}
+        answer = rendered(desk_of(request), "problem.html", words, 500)
         answer.headers.update(HEADERS)  # it is answered outside of all middleware
         return answer
 
     app.add_exception_handler(NotSignedInError, nobody)
+    app.add_exception_handler(OtherPersonError, other)
     app.add_exception_handler(AdjournError, known)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Exception, unknown)

@@ -10,6 +10,7 @@ from adjourn.client.client import Client
 from adjourn.errors import AdjournError
 
 STREAMS_LIMIT = 200  # open streams of all people together
+PERSON_LIMIT = 20  # of one person: so many pages that are in sight at once
 BEAT_SECONDS = 15.0  # a stream that has nothing to tell says so after this time
 
 
@@ -26,7 +27,7 @@ class Streams:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._watch: asyncio.Task[None] | None = None
-        self._listeners: set[asyncio.Event] = set()
+        self._listeners: dict[asyncio.Event, str] = {}
         self._ended = False
         self._number = 0
 
@@ -35,17 +36,20 @@ class Streams:
         self._ended = True
         self._wake()
 
-    @property
-    def full(self) -> bool:
-        return len(self._listeners) >= STREAMS_LIMIT
+    def full_for(self, person: str) -> bool:
+        """Whether there is no room for one more of theirs."""
+        theirs = sum(each == person for each in self._listeners.values())
+        return theirs >= PERSON_LIMIT or len(self._listeners) >= STREAMS_LIMIT
 
-    async def listen(self, beat_seconds: float = BEAT_SECONDS) -> AsyncIterator[tuple[str, int]]:
+    async def listen(
+        self, person: str, beat_seconds: float = BEAT_SECONDS
+    ) -> AsyncIterator[tuple[str, int]]:
         """At once, and after whatever changes: ("changed", the number of the change). While nothing
         changes: ("beat", the number) now and then. Ends when the server stops or the watch breaks;
         whoever comes again learns at once that something may have changed.
         """
         woken = asyncio.Event()
-        self._listeners.add(woken)
+        self._listeners[woken] = person
         watch = self._watching()
         try:
             yield "changed", self._number
@@ -58,7 +62,7 @@ class Streams:
                 if not self._ended and not watch.done():
                     yield word, self._number
         finally:
-            self._listeners.discard(woken)
+            del self._listeners[woken]
             if not self._listeners:
                 watch.cancel()
                 self._watch = None

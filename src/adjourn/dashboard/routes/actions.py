@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,15 +12,18 @@ from starlette.responses import RedirectResponse, Response
 
 from adjourn.dashboard.body import Form, form_of
 from adjourn.dashboard.desk import Visit, Way, visit_of
+from adjourn.dashboard.drawn import check_drawn_for
 from adjourn.dashboard.problems import problem_of
 from adjourn.dashboard.routes.approvals import approval_page, next_of, page_link
 from adjourn.dashboard.routes.panels import (
     Trouble,
-    kept_text,
+    kept_of,
     notice_of,
     panel_words,
+    plain_answer,
     plain_words,
     said_of,
+    still_waits,
 )
 from adjourn.dashboard.search import Search
 from adjourn.dashboard.text import listed, plain
@@ -40,6 +44,8 @@ from adjourn.model.approval import Action, Approve, Reject
 
 router = APIRouter()
 
+NEXT_LIMIT = 5  # rows that a page offers to go on with
+
 
 @router.post("/approvals/{id}/act")
 async def act(request: Request, id: str) -> Response:
@@ -50,14 +56,15 @@ async def act(request: Request, id: str) -> Response:
     surface = "inbox" if form.words("surface") == "inbox" else "page"
     search = Search.of_text(form.words("back"))
     way = visit.way(search.address(), surface)
+    again = search.link(open=id) if surface == "inbox" else page_link(id, way)
+    check_drawn_for(visit, form, again, id)
     if form.words("event"):
         return await _act_on_event(visit, id, form, search, way)
     view = await visit.client.approvals.get(id, by=visit.actor)
     sent = sent_action(form, view, visit.now, visit.desk.hold_above)
     goes_to = id
     if moves_on(sent.action) and surface == "inbox":
-        after = await next_of(visit, search, id)
-        goes_to = after.id if after else ""
+        goes_to = await _goes_on(visit, form, search, id)
     try:
         if sent.errors:
             check_first(view, sent.action, visit.actor, visit.now)
@@ -77,7 +84,7 @@ async def _act_on_event(visit: Visit, id: str, form: Form, search: Search, way: 
     if not approved and not comment:
         draft = Draft(form, {"reason": "A rejection needs a reason."})
         return await _refused(visit, id, way, 422, _missing(), draft)
-    after = await next_of(visit, search, id) if way.surface == "inbox" else None
+    goes_to = await _goes_on(visit, form, search, id) if way.surface == "inbox" else id
     action = Approve(version=0, comment=comment) if approved else Reject(version=0, reason=comment)
     try:
         await visit.client.approvals.decide_event(
@@ -85,26 +92,34 @@ async def _act_on_event(visit: Visit, id: str, form: Form, search: Search, way: 
             approved,
             comment,
             by=visit.actor,
-            version=_number(form.words("version")),
+            version=form.number("version"),
             event_id=_action_id(form, action),
         )
-    except (UpdateRefusedError, WrongStateError, InstanceFinishedError) as error:
+    except (UpdateConflictError, InstanceFinishedError):
+        title = "That question has been answered or is over; nothing changed"
+        trouble = Trouble("warn", "swap", title, lines=await plain_answer(visit, id))
+        return await _refused(visit, id, way, 409, trouble, Draft(form))
+    except (UpdateRefusedError, WrongStateError) as error:
         return await _explained(visit, id, way, form, error)
-    goes_to = (after.id if after else "") if way.surface == "inbox" else id
     return await _done(visit, id, goes_to, search, way, "event")
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+async def _goes_on(visit: Visit, form: Form, search: Search, id: str) -> str:
+    """What opens after it: the first that the page has next and that still waits; empty for
+    nothing."""
+    for wanted in form.all("next")[:NEXT_LIMIT]:
+        if wanted != id and await still_waits(visit, wanted):
+            return wanted
+    after = await next_of(visit, search, id)
+    return after.id if after else ""
 
 
 def _action_id(form: Form, action: Action) -> str | None:
     """The form's key with what it asks for: a form that is sent twice counts once, and one that was
     changed before it is sent again is another action."""
-    key = form.words("key")
-    if not 16 <= len(key) <= 64 or not key.isalnum():
+    if form.key is None:
         return None
-    return f"{key}-{hashlib.sha256(msgspec.json.encode(action)).hexdigest()[:16]}"
+    return f"{form.key}-{hashlib.sha256(msgspec.json.encode(action)).hexdigest()[:16]}"
 
 
 async def _done(visit: Visit, id: str, goes_to: str, search: Search, way: Way, do: str) -> Response:
@@ -117,14 +132,14 @@ async def _done(visit: Visit, id: str, goes_to: str, search: Search, way: Way, d
         link = search.link(open=goes_to, done=done, said=said)
     if not visit.partial:
         return RedirectResponse(link, 303)
-    notice = await notice_of(visit, done, way.back)
+    notice = await notice_of(visit, done, way.back, id if way.surface == "page" else "")
     words: dict[str, Any] = {"notice": notice, "said": said_of(do)}
     if goes_to:
         words |= await panel_words(visit, goes_to, way, "")
         answer = visit.page("panel.html", title="", **words)
     else:
         answer = visit.page("no_panel.html", title="", way=way, finished=True, **words)
-    answer.headers["hx-push-url" if goes_to != id else "hx-replace-url"] = link
+    answer.headers["hx-replace-url"] = link
     return answer
 
 
@@ -163,18 +178,19 @@ def _conflict(visit: Visit, error: UpdateConflictError) -> Trouble:
     since = details.get("since", [])
     by = listed([visit.names.you(str(each)) for each in details.get("by", [])])
     at = moment_of(details.get("at"))
-    when = "" if at is None else f" at {clock(at, visit.now).text}"
+    when = None if at is None else clock(at, visit.now)
     who = f" by {by}" if by else ""
     lines = happened(since, visit.names, visit.now)
     if details.get("status") in ENDED:
-        title = f"Already {STATUS[details['status']].text.lower()}{who}{when}; nothing changed"
+        title = f"Already {STATUS[details['status']].text.lower()}{who}"
+        return Trouble("warn", "swap", title, at=when, lines=lines if len(lines) > 1 else [])
     elif since and since[-1].get("what") == "claimed":
-        title = f"Claimed{who}{when}; nothing changed"
+        return Trouble("warn", "swap", f"Claimed{who}", at=when)
     elif since:
         title = "It has changed since you looked; what you sent was not done"
     else:
         title = plain(error.reason)
-    return Trouble("warn", "swap", title, "", lines)
+    return Trouble("warn", "swap", title, lines=lines)
 
 
 async def _refused(
@@ -182,11 +198,9 @@ async def _refused(
 ) -> Response:
     words = await panel_words(visit, id, way, "", draft, trouble)
     panel = words["panel"] or words["plain_panel"]
-    if not panel.decidable and kept_text(draft):
-        kept = Trouble(
-            trouble.tone, trouble.icon, trouble.title, trouble.text, trouble.lines, kept_text(draft)
-        )
-        words["trouble"] = kept
+    if not panel.decidable:
+        kept = kept_of(draft, getattr(panel, "fields", ()))
+        words["trouble"] = replace(trouble, kept=kept)
     if visit.partial:
         return visit.page("panel.html", title="", status=status, **words)
     search = Search.of_text(way.back)

@@ -10,13 +10,22 @@ from starlette.responses import JSONResponse, Response
 
 from adjourn.approvals.audit import Audit, to_csv, to_json
 from adjourn.client.approvals import ApprovalView
+from adjourn.dashboard.body import Form
 from adjourn.dashboard.desk import Visit, Way, visit_of
 from adjourn.dashboard.routes.inbox import rows_of
-from adjourn.dashboard.routes.panels import Notice, notice_of, panel_words, said_of
+from adjourn.dashboard.routes.panels import (
+    Notice,
+    notice_of,
+    panel_words,
+    plain_answer,
+    plain_row,
+    said_of,
+)
 from adjourn.dashboard.search import Search
 from adjourn.dashboard.views.panel import execution_of, happened
 from adjourn.dashboard.views.rows import RowView, row_view
-from adjourn.dashboard.views.words import ENDED
+from adjourn.dashboard.views.words import ENDED, Told
+from adjourn.errors import InstanceNotFoundError
 
 router = APIRouter(prefix="/approvals/{id}")
 
@@ -28,7 +37,7 @@ async def approval(request: Request, id: str) -> Response:
     search = Search.of(request.query_params)
     way = visit.way(search.address(), "page")
     words = await panel_words(visit, id, way, request.query_params.get("tab", ""))
-    notice = await notice_of(visit, request.query_params.get("done", ""), way.back)
+    notice = await notice_of(visit, request.query_params.get("done", ""), way.back, id)
     said = said_of(request.query_params.get("said", ""))
     return await approval_page(visit, id, search, words, notice=notice, said=said)
 
@@ -85,16 +94,18 @@ async def news(request: Request, id: str) -> Response:
     """What has changed since the version that a page shows, and how the execution stands, as parts
     in JSON. The page's own form stays as it was: nobody approves what they have not seen."""
     visit = await visit_of(request)
-    given = request.query_params.get("version", "")
-    version = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0
-    view = await visit.client.approvals.get(id, by=visit.actor)
+    version = Form(request.query_params.multi_items()).number("version")
+    try:
+        view = await visit.client.approvals.get(id, by=visit.actor)
+    except InstanceNotFoundError:
+        return await _plain_news(visit, id, version)
     lines = _since(view, version, visit)
     if view.state.version != version and not lines:
-        lines = ["Something about it has changed."]
-    parts = {"changed": "", "execution": ""}
+        lines = [Told("Something about it has changed.")]
+    over = view.state.status in ENDED
+    parts: dict[str, Any] = {"changed": "", "execution": "", "over": bool(lines) and over}
     if lines:
-        ended = view.state.status in ENDED
-        parts["changed"] = text_of(visit.page("news.html", title="", lines=lines, ended=ended))
+        parts["changed"] = text_of(visit.page("news.html", title="", lines=lines, ended=over))
     execution = execution_of(view)
     if execution is not None:
         part = visit.page("execution.html", title="", execution=execution)
@@ -102,11 +113,22 @@ async def news(request: Request, id: str) -> Response:
     return JSONResponse(parts)
 
 
+async def _plain_news(visit: Visit, id: str, version: int) -> Response:
+    row = await plain_row(visit, id)
+    if row is not None and row.version == version:
+        return JSONResponse({"changed": "", "execution": "", "over": False})
+    lines = await plain_answer(visit, id)
+    if row is not None:
+        lines.append(Told("It waits for another answer now."))
+    changed = text_of(visit.page("news.html", title="", lines=lines, ended=True))
+    return JSONResponse({"changed": changed, "execution": "", "over": True})
+
+
 def text_of(part: Response) -> str:
     return bytes(part.body).decode()
 
 
-def _since(view: ApprovalView, version: int, visit: Visit) -> list[str]:
+def _since(view: ApprovalView, version: int, visit: Visit) -> list[Told]:
     changes = [
         {"what": each.what, "by": each.by, "at": each.at, "detail": each.detail}
         for each in view.state.changes
@@ -157,14 +179,15 @@ def _download(body: bytes, kind: str, name: str) -> Response:
 
 
 async def next_of(visit: Visit, search: Search, id: str) -> RowView | None:
-    """The row after this one in its list, else the one before it."""
+    """The row to go on with after this one: the next in its list, else the one before it; what
+    somebody else has claimed only where there is nothing else."""
     rows = (await rows_of(visit, search)).rows
-    at = next((index for index, row in enumerate(rows) if row.id == id), None)
-    others = [row for row in rows if row.id != id]
+    at = next((index for index, row in enumerate(rows) if row.id == id), 0)
+    others = [row for row in [*rows[at:], *reversed(rows[:at])] if row.id != id]
+    free = [row for row in others if row.holder in ("", visit.actor.id)]
     if not others:
         return None
-    chosen = others[0] if at is None else others[min(at, len(others) - 1)]
-    return row_view(chosen, search, visit.names, visit.now)
+    return row_view((free or others)[0], search, visit.names, visit.now)
 
 
 def page_link(id: str, way: Way, **other: str) -> str:

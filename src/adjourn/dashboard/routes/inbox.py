@@ -9,6 +9,7 @@ import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
+from adjourn.approvals.authority import no_decider
 from adjourn.dashboard.desk import Visit, visit_of
 from adjourn.dashboard.routes.panels import notice_of, panel_words, said_of
 from adjourn.dashboard.search import AGES, ORDERS, PAGE_ROWS, RISKS, VIEWS, Search
@@ -19,7 +20,6 @@ from adjourn.dashboard.views.inbox import (
     group_choices,
     kinds_of,
     rest,
-    summary_of,
     view_links,
 )
 from adjourn.dashboard.views.rows import RowView, row_view, row_views
@@ -42,13 +42,15 @@ async def inbox(request: Request) -> Response:
     open_id = params.get("open", "")
     rows = row_views(page.rows, search, visit.names, visit.now, open_id)
     words = await _beside(visit, search, open_id, params.get("tab", ""))
+    found = words["panel"] is not None or words["plain_panel"] is not None
     notice = await notice_of(visit, params.get("done", ""), search.address())
     count = count_text(counts.get(search.view, 0))
     return visit.page(
         "inbox.html",
         title=VIEWS[search.view] + (f" ({count})" if count else ""),
         place="inbox",
-        page_class="has-open" if open_id else "",
+        page_class="has-open" if found else "",
+        missing=bool(open_id) and not found,
         notice=notice,
         finished=bool(params.get("done")),
         said=said_of(params.get("said", "")),
@@ -86,7 +88,7 @@ def _list_words(
         "search": search,
         "back": search.address(),
         "view_label": VIEWS[search.view],
-        "summary": summary_of(len(rows), more is not None),
+        "decides": no_decider(visit.actor) is None,
         "rows": rows,
         "more_href": search.link(page=more) if more else "",
         "more_rows": f"/rows?{search.address(page=more)}" if more else "",

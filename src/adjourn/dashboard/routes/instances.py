@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from adjourn.backends.protocol import SettledAs
 from adjourn.dashboard.body import form_of
 from adjourn.dashboard.desk import Visit, visit_of
+from adjourn.dashboard.drawn import check_drawn_for
 from adjourn.dashboard.text import plain
 from adjourn.dashboard.views.instances import (
     attributes_of,
@@ -116,6 +117,7 @@ async def settle(request: Request, id: str) -> Response:
     """Say what became of an activity in doubt."""
     visit = await _operator(request)
     form = await form_of(request)
+    check_drawn_for(visit, form, f"/instances/{id}")
     if SETTLERS.isdisjoint(visit.actor.roles):
         raise HTTPException(403)
     outcome, reason = form.words("outcome"), form.words("reason")

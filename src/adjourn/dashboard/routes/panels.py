@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from adjourn.client.approvals import ApprovalView
 from adjourn.dashboard.desk import Visit, Way
+from adjourn.dashboard.drawn import kept_texts
 from adjourn.dashboard.search import Search
-from adjourn.dashboard.text import counted, listed, one_line, plain
-from adjourn.dashboard.times import When, until
+from adjourn.dashboard.text import counted, listed, one_line
+from adjourn.dashboard.times import When
 from adjourn.dashboard.views.act import SNOOZES
 from adjourn.dashboard.views.audit import entry_views
-from adjourn.dashboard.views.panel import Draft, panel_view
-from adjourn.dashboard.views.plain import plain_view
+from adjourn.dashboard.views.fields import FieldView
+from adjourn.dashboard.views.panel import Draft, panel_view, undo_until
+from adjourn.dashboard.views.plain import last_answer, plain_view
 from adjourn.dashboard.views.tabs import (
     TABS,
     SimilarView,
@@ -23,10 +26,10 @@ from adjourn.dashboard.views.tabs import (
     similar_view,
     tab_word,
 )
-from adjourn.dashboard.views.words import ENDED, EXECUTION, STATUS, Chip, Tone
-from adjourn.errors import InstanceNotFoundError, InvalidIdError
+from adjourn.dashboard.views.words import ENDED, EXECUTION, STATUS, Chip, Told, Tone
+from adjourn.errors import HistoryDamagedError, InstanceNotFoundError, InvalidIdError
 from adjourn.model.approval import APPROVAL, Conversation
-from adjourn.model.inbox import View
+from adjourn.model.inbox import InboxRow, View
 
 SIMILAR_ROWS = 6
 
@@ -39,8 +42,10 @@ class Trouble:
     icon: str
     title: str
     text: str = ""
-    lines: list[str] = field(default_factory=list[str])
-    kept: str = ""
+    at: When | None = None
+    """When it happened, to be read after the title."""
+    lines: list[Told] = field(default_factory=list[Told])
+    kept: list[str] = field(default_factory=list[str])
     """What they had written, where no form holds it any more."""
 
 
@@ -118,12 +123,47 @@ async def plain_words(visit: Visit, id: str, draft: Draft | None = None) -> dict
 
     Raises: InstanceNotFoundError, InvalidIdError.
     """
+    # The wait is read before the words about it: between the two it may become another one, and
+    # then the answer to what is shown must come too late.
+    row = await plain_row(visit, id)
     state = await visit.client.get(id)
-    if state.name == APPROVAL or not visit.operator:
+    return {"plain_panel": plain_view(state, row, visit.actor, visit.now, draft or Draft())}
+
+
+async def plain_row(visit: Visit, id: str) -> InboxRow | None:
+    """The wait of the plain form, None where there is none now.
+
+    Raises: InstanceNotFoundError, InvalidIdError.
+    """
+    if not visit.operator or (await visit.client.get(id)).name == APPROVAL:
         raise InstanceNotFoundError(id)
-    row = await visit.client.approvals.row(id, by=visit.actor)
-    version = 0 if row is None else row.version
-    return {"plain_panel": plain_view(state, version, visit.actor, visit.now, draft or Draft())}
+    return await visit.client.approvals.row(id, by=visit.actor)
+
+
+async def plain_answer(visit: Visit, id: str) -> list[Told]:
+    """Who answered it, as far as the answer says so."""
+    try:
+        return last_answer(await visit.client.history(id), visit.names, visit.now)
+    except HistoryDamagedError:
+        return []
+
+
+async def still_waits(visit: Visit, id: str) -> bool:
+    """Whether it is there for this person, not ended, and nobody else's."""
+    try:
+        view = await visit.client.approvals.get(id, by=visit.actor)
+    except InvalidIdError:
+        return False
+    except InstanceNotFoundError:
+        return await _waits_plainly(visit, id)
+    return view.state.status not in ENDED and view.state.holder in ("", visit.actor.id)
+
+
+async def _waits_plainly(visit: Visit, id: str) -> bool:
+    try:
+        return await plain_row(visit, id) is not None
+    except InstanceNotFoundError:
+        return False
 
 
 def tab_links(view: ApprovalView, way: Way, current: Tab) -> list[TabLink]:
@@ -166,8 +206,9 @@ async def _similar(visit: Visit, view: ApprovalView, way: Way) -> list[SimilarVi
     return list(found.values())[: 2 * SIMILAR_ROWS]
 
 
-async def notice_of(visit: Visit, id: str, back: str) -> Notice | None:
-    """What became of an approval that this person has just acted on."""
+async def notice_of(visit: Visit, id: str, back: str, shown: str = "") -> Notice | None:
+    """What became of an approval that this person has just acted on. `shown` is the one whose own
+    page it would be told on: of a decision that says it all, with the same way back."""
     if not id:
         return None
     try:
@@ -176,11 +217,9 @@ async def notice_of(visit: Visit, id: str, back: str) -> Notice | None:
         return None
     state, row = view.state, view.row
     href = f"/approvals/{id}" + (f"?{back}" if back else "")
-    undo = (
-        until(state.effective_at, visit.now)
-        if "undo" in view.allowed and state.effective_at
-        else None
-    )
+    undo = undo_until(view, visit.now)
+    if state.status in ENDED and id == shown:
+        return None
     if state.status in ENDED:
         chip = STATUS[state.status]
         by = listed([visit.names.you(each) for each in state.decided_by])
@@ -221,9 +260,13 @@ def said_of(word: str) -> str:
     return SAID.get(word, "")
 
 
-def kept_text(draft: Draft) -> str:
-    """What somebody wrote, to be shown where it can no longer be sent."""
-    for name in ("comment", "reason", "text", "question"):
-        if draft.text(name).strip():
-            return plain(draft.text(name))
-    return ""
+def kept_of(draft: Draft, fields: Sequence[FieldView]) -> list[str]:
+    """What somebody wrote and edited, to be shown where it can no longer be sent."""
+    edited = [
+        f"{each.label}: {one_line(typed, 500)}"
+        for each in fields
+        if (typed := draft.text(each.input_name).replace("\r\n", "\n"))
+        and each.editable
+        and typed != each.before.replace("\r\n", "\n")
+    ]
+    return [*kept_texts(draft.typed), *edited]

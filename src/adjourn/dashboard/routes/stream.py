@@ -20,12 +20,12 @@ async def stream(request: Request) -> Response:
     comes back is told at once to look again."""
     visit = await visit_of(request)
     streams = visit.desk.streams
-    if streams.full:
+    if streams.full_for(visit.actor.id):
         raise TooManyStreamsError
-    return StreamingResponse(_told(streams), media_type="text/event-stream")
+    return StreamingResponse(_told(streams, visit.actor.id), media_type="text/event-stream")
 
 
-async def _told(streams: Streams) -> AsyncIterator[str]:
+async def _told(streams: Streams, person: str) -> AsyncIterator[str]:
     yield "retry: 2000\n\n"
-    async for word, number in streams.listen():
+    async for word, number in streams.listen(person):
         yield f"id: {number}\nevent: {word}\ndata: {number}\n\n"

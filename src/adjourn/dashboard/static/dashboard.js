@@ -2,10 +2,15 @@
 "use strict";
 
 (() => {
-  const HOLD_MS = 700;
+  const HOLD_MS = 700; // the style sheet fills the button in the same time
+  const LOOK_MS = 500; // a panel that has just come takes no decision
+  const NOTICES = 3; // decisions that can be taken back at the foot of the page
   const PREVIEW_MS = 120; // j j j opens one panel, not three
   const REFRESH_MS = 1000; // at most one look at the inbox in this time
   const SILENCE_MS = 40000; // the stream beats every 15 s
+  const DOWN_MS = 5000; // a stream that broke off may come back unnoticed in this time
+  const NEXT_LIMIT = 5; // rows that an answer may go on with
+  const ADDRESS_LIMIT = 8000; // characters; what is longer is sent as a body
   const GONE_LIMIT = 20; // rows that left the view and are still kept up to date
 
   const one = (selector, from = document) => from.querySelector(selector);
@@ -14,6 +19,9 @@
   const listed = () => all(".row-link");
   const approval = () => one("[data-approval]");
   const panelKey = () => approval()?.dataset.key ?? "";
+  const me = document.body.dataset.me;
+  const stacked = matchMedia("(max-width: 900px)"); // list and panel take turns
+  const narrow = matchMedia("(max-width: 1180px)"); // the filters are a menu
 
   document.documentElement.classList.add("js");
 
@@ -69,7 +77,7 @@
       all("time", element).forEach((time) => tellTime(time, now));
       if (new Date(element.dataset.until) > now) continue;
       delete element.dataset.until;
-      if (element.dataset.notice) refreshNotice();
+      if (element.dataset.notice) refreshNotice(element);
       else element.remove();
     }
   }
@@ -81,7 +89,8 @@
     for (const link of listed()) {
       link.setAttribute("aria-selected", String(link.id === `option-${key}`));
     }
-    document.body.classList.toggle("has-open", Boolean(inbox && key));
+    // A problem that came instead of an approval is read as well.
+    document.body.classList.toggle("has-open", Boolean(inbox && (key || one("#panel [data-trouble]"))));
   }
 
   function currentLink() {
@@ -89,10 +98,37 @@
     return (focused && one(".row-link", focused)) ?? one('.row-link[aria-selected="true"]');
   }
 
+  function follow(selector, otherwise) {
+    const link = one(selector);
+    link ? link.click() : say(otherwise);
+  }
+  const goOn = () => follow(".crumbs .next", "This was the last one.");
+  const goBack = () => follow(".crumbs a", "There is no list here.");
+
+  // The rows to go on with: those after the open one, then those before it. The server knows better
+  // than this page which of them still waits.
+  function nextRows() {
+    const rows = all(".row");
+    const at = rows.findIndex((row) => row.dataset.key === panelKey());
+    const around = at < 0 ? [] : [...rows.slice(at + 1), ...rows.slice(0, at).reverse()];
+    return around.filter((row) => !row.matches(".ended, .gone, .held")).slice(0, NEXT_LIMIT);
+  }
+
+  // Where list and panel take turns, the list is found again where it was left.
+  let listAt = 0;
+  let stepped = false; // whether one step back leads to the list
+
+  function closePanel() {
+    stepped = false;
+    document.body.classList.remove("has-open");
+    one('.row-link[aria-selected="true"]')?.focus({ preventScroll: true });
+    scrollTo(0, listAt);
+  }
+
   let preview = 0;
   function move(step) {
     const links = listed();
-    if (!links.length) return;
+    if (!links.length) return step > 0 ? goOn() : goBack();
     const at = links.indexOf(currentLink());
     const next = links[at < 0 ? 0 : Math.min(links.length - 1, Math.max(0, at + step))];
     next.focus();
@@ -132,7 +168,8 @@
   }
 
   async function refresh() {
-    await Promise.all([refreshRows(), refreshApproval(), refreshNotice()]);
+    const watched = all("[data-notice][data-watch]");
+    await Promise.all([refreshRows(), refreshApproval(), ...watched.map(refreshNotice)]);
   }
 
   async function refreshRows() {
@@ -218,31 +255,53 @@
 
   async function refreshApproval() {
     const shown = approval();
-    if (!shown || "plain" in shown.dataset) return;
+    if (!shown) return;
     const { approval: id, version } = shown.dataset;
     const answer = await fetch(`/approvals/${encodeURIComponent(id)}/news?version=${version}`);
-    if (answer.status !== 200 || !shown.isConnected) return;
+    if (!shown.isConnected) return;
+    if (answer.status === 403 || answer.status === 404) {
+      return tellChanged(shown, "It is gone, or you may not see it any more. What you see below is as it was.", true);
+    }
+    if (answer.status !== 200) return;
     const news = await answer.json();
     const execution = one("#execution", shown);
     if (execution) execution.innerHTML = news.execution;
-    const bar = one("#changed", shown);
-    bar.hidden = !news.changed;
-    if (news.changed && bar.dataset.told !== news.changed) {
-      bar.dataset.told = news.changed;
-      bar.innerHTML = news.changed;
-    }
+    tellChanged(shown, news.changed, news.over);
   }
 
-  async function refreshNotice() {
-    const notice = one("[data-notice][data-watch]");
-    if (!notice) return;
+  function tellChanged(shown, html, over) {
+    const bar = one("#changed", shown);
+    bar.hidden = !html;
+    if (html && bar.dataset.told !== html) {
+      bar.dataset.told = html;
+      bar.innerHTML = html;
+      tellTimes(bar);
+    }
+    if (over) endHold();
+    for (const button of all("form[data-decide] button[value]", shown)) button.disabled = over;
+  }
+
+  async function refreshNotice(notice) {
     const back = inbox ? `surface=inbox&${inbox.dataset.back}` : "";
     const answer = await fetch(`/approvals/${encodeURIComponent(notice.dataset.notice)}/notice?${back}`);
-    if (answer.status !== 200 || !notice.isConnected) return;
-    const place = one("#notices");
-    place.innerHTML = await answer.text();
-    htmx.process(place);
-    tellTimes(place);
+    if (!answer.ok) return;
+    const holder = document.createElement("template");
+    holder.innerHTML = await answer.text();
+    const now = one("[data-notice]", holder.content);
+    if (!now) return notice.remove(); // it was taken back
+    notice.replaceWith(now);
+    htmx.process(now);
+    tellTimes(now);
+  }
+
+  // The newest stands last; those before it stay while they can still be taken back.
+  function tidyNotices() {
+    const shown = all("[data-notice]");
+    const newest = shown.pop();
+    shown.reverse().forEach((notice, at) => {
+      const again = notice.dataset.notice === newest.dataset.notice;
+      if (again || at > NOTICES - 2 || !notice.dataset.until) notice.remove();
+    });
   }
 
   function reloadApproval() {
@@ -258,6 +317,7 @@
 
   let source = null;
   let heard = 0;
+  let downSince = 0;
   let again = 1000;
 
   function listen() {
@@ -266,6 +326,7 @@
     heard = Date.now();
     const hear = () => {
       heard = Date.now();
+      downSince = 0;
       again = 1000;
       stale("");
     };
@@ -275,6 +336,7 @@
     });
     source.addEventListener("beat", hear);
     source.addEventListener("error", () => {
+      downSince ||= Date.now();
       if (source?.readyState !== EventSource.CLOSED) return; // else the browser tries again itself
       hush();
       setTimeout(listen, again);
@@ -295,16 +357,37 @@
   }
 
   function watchSilence() {
-    if (!document.hidden && one(".who") && Date.now() - heard > SILENCE_MS) {
-      stale("Not live: the server does not answer. What you see may be old.");
+    if (document.hidden || !one(".who")) return;
+    const silent = Date.now() - heard > SILENCE_MS;
+    const down = downSince && Date.now() - downSince > DOWN_MS;
+    if (silent || down) stale("Not live: the server does not answer. What you see may be old.");
+    if (silent) {
       hush();
       listen();
     }
   }
 
+  // Who acts. All tabs of a browser act as the same person; a page that was drawn for another says so.
+
+  const persons = new BroadcastChannel("adjourn-person");
+  persons.addEventListener("message", ({ data }) => {
+    const strip = one("#person-changed");
+    strip.hidden = data.id === me || !me;
+    if (!strip.hidden) one("span", strip).textContent = `You now act as ${data.name}. This page was opened as ${ownName()}.`;
+  });
+  const ownName = () => one(".who-name")?.textContent ?? "";
+
+  // Whoever goes on as another person after all takes along what they had typed for this approval.
+  function carryDrafts({ carry, of }) {
+    const [from, to] = [`draft:${me}:${of}:`, `draft:${carry}:${of}:`];
+    for (const key of Object.keys(sessionStorage)) {
+      if (key.startsWith(from)) sessionStorage.setItem(to + key.slice(from.length), sessionStorage.getItem(key));
+    }
+  }
+
   // Drafts: what is typed survives reloads, answers and other people's changes, in this tab.
 
-  const draftKey = (form) => `draft:${form.closest("[data-approval]")?.dataset.approval}:${form.dataset.draft}`;
+  const draftKey = (form) => `draft:${me}:${form.closest("[data-approval]")?.dataset.approval}:${form.dataset.draft}`;
   const draftFields = (form) =>
     [...form.elements].filter((each) => each.name && each.matches('textarea, select, input:not([type="hidden"], [type="checkbox"])'));
   const serverValue = (each) =>
@@ -325,6 +408,13 @@
     }
   }
 
+  // No form takes it any more; the answer shows what was written.
+  function dropLostDrafts(place) {
+    const shown = one("[data-approval]", place);
+    if (!shown || !one("[data-trouble]", place) || one("[data-decide]", shown)) return;
+    sessionStorage.removeItem(`draft:${me}:${shown.dataset.approval}:decide`);
+  }
+
   function dropDrafts(form) {
     if (form.dataset.draft) sessionStorage.removeItem(draftKey(form));
   }
@@ -342,6 +432,37 @@
     const word = button && one("[data-word]", button);
     if (word) word.textContent = edited ? button.dataset.edited : button.dataset.plain;
   }
+
+  // A panel that has just come: the second click of a double click was meant for the one before it,
+  // and so was a key that is still down.
+
+  let fresh = 0;
+
+  function lookFirst() {
+    clearTimeout(fresh);
+    one("#panel").classList.add("just-come");
+    fresh = setTimeout(() => {
+      fresh = 0;
+      one("#panel").classList.remove("just-come");
+    }, LOOK_MS);
+  }
+
+  function meant(event) {
+    if (event.target.closest("#panel button[value]")) return !fresh && event.detail < 2;
+    return !event.target.closest("#notices button[value]") || event.detail < 2;
+  }
+
+  const tooEarly = (target) => fresh && (target === document.body || target.closest("#panel, .row, .crumbs"));
+
+  document.addEventListener(
+    "click",
+    (event) => {
+      if (meant(event)) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    },
+    true,
+  );
 
   // Held approval.
 
@@ -407,7 +528,7 @@
     k: () => move(-1),
     x: () => one("input", currentLink()?.closest(".row") ?? document.createElement("i"))?.click(),
     a: () => {
-      const button = one('#panel button[value="approve"]');
+      const button = one('#panel button[value="approve"]:enabled');
       if (!button) return say("You cannot approve this.");
       if (document.activeElement === button && !button.matches(".hold")) return button.click();
       button.focus();
@@ -418,7 +539,7 @@
       field ? (field.focus(), field.select?.()) : say("Nothing here can be edited.");
     },
     r: () => {
-      const button = one('#panel button[value="reject"]');
+      const button = one('#panel button[value="reject"]:enabled');
       if (!button) return say("You cannot reject this.");
       const area = button.form.elements.comment;
       area.value.trim() ? button.focus() : area.focus();
@@ -428,8 +549,14 @@
     i: () => press("i"),
     m: () => press("m"),
     z: () => press("z"),
-    u: () => one('[data-notice] button[value="undo"], #panel .undo button')?.click() ?? say("Nothing to take back."),
-    "/": () => one(".search input[type=search]")?.focus(),
+    u: () => {
+      const undo = all('[data-notice] button[value="undo"]').at(-1) ?? one("#panel .undo button");
+      undo ? undo.form.requestSubmit(undo) : say("Nothing to take back."); // also at once: it is a key of its own
+    },
+    "/": () => {
+      const search = one(".search input[type=search]");
+      search ? search.focus() : goBack();
+    },
     "?": () => one("#help").showModal(),
   };
 
@@ -440,6 +567,7 @@
   document.addEventListener("keydown", (event) => {
     const { key, target } = event;
     if (key === "Escape") return escape(target);
+    if (key === "Enter" && !typing(target) && (event.repeat || tooEarly(target))) return event.preventDefault();
     const hold = target.closest?.("button.hold");
     if (hold && (key === "Enter" || key === " ")) {
       event.preventDefault();
@@ -462,9 +590,16 @@
     KEYS[key]();
   });
 
+  const openMenus = () => all(narrow.matches ? "details.menu[open], [data-filters][open]" : "details.menu[open]");
+
+  // What is closed gives the focus back to what opened it.
   function escape(target) {
-    if (typing(target)) target.blur();
-    all("details.menu[open]").forEach((menu) => (menu.open = false));
+    const menu = openMenus().find((each) => each.contains(target));
+    const typed = typing(target);
+    if (typed) target.blur();
+    for (const each of openMenus()) each.open = false;
+    if (menu) one("summary", menu).focus();
+    else if (typed) currentLink()?.focus({ preventScroll: true });
   }
 
   document.addEventListener("keyup", () => abandonHold("key"));
@@ -473,13 +608,17 @@
 
   document.addEventListener("pointerdown", (event) => {
     const hold = event.target.closest("button.hold");
-    if (hold && event.button === 0) beginHold(hold, "pointer");
+    if (!hold || event.button !== 0 || fresh) return;
+    // A finger belongs to what it touched first: it would never be seen to leave.
+    if (hold.hasPointerCapture(event.pointerId)) hold.releasePointerCapture(event.pointerId);
+    beginHold(hold, "pointer");
   });
   for (const name of ["pointerup", "pointercancel"]) {
     document.addEventListener(name, () => abandonHold("pointer"));
   }
   document.addEventListener("pointerout", (event) => {
-    if (holding?.from === "pointer" && event.target === holding.button) abandonHold("pointer");
+    const { target, relatedTarget } = event;
+    if (holding?.button.contains(target) && !holding.button.contains(relatedTarget)) abandonHold("pointer");
   });
   window.addEventListener("blur", endHold);
   document.addEventListener("contextmenu", (event) => {
@@ -488,7 +627,13 @@
 
   document.addEventListener("click", (event) => {
     const { target } = event;
-    for (const menu of all("details.menu[open]")) if (!menu.contains(target)) menu.open = false;
+    for (const menu of openMenus()) if (!menu.contains(target)) menu.open = false;
+    if (target.closest(".back-to-list") && inbox && stacked.matches) {
+      event.preventDefault();
+      if (stepped) return history.back();
+      history.replaceState(history.state, "", target.closest("a").href);
+      closePanel();
+    }
     const hold = target.closest("button.hold");
     if (hold && !hold.form.elements.confirm.checked) {
       event.preventDefault();
@@ -499,6 +644,9 @@
       one("#help").showModal();
     }
     if (target.closest("[data-reload]")) reloadApproval();
+    if (target.closest("[data-again]")) location.reload();
+    const carrying = target.closest("[data-carry]");
+    if (carrying) carryDrafts(carrying.dataset);
     if (target.closest("#news")) location.reload();
     if (target.closest("[data-unselect]")) {
       all(".row input:checked").forEach((box) => (box.checked = false));
@@ -514,11 +662,15 @@
 
   // An address says only what narrows the list.
   document.addEventListener("submit", (event) => {
-    const form = event.target;
+    const { target: form, submitter } = event;
+    if (form.matches(".who form")) form.elements.back.value = location.pathname + location.search;
     if (form.method !== "get") return;
     event.preventDefault();
-    const words = new URLSearchParams([...new FormData(form)].filter(([, word]) => word));
-    location.assign(`${form.getAttribute("action")}?${words}`);
+    const words = new URLSearchParams([...new FormData(form, submitter)].filter(([, word]) => word));
+    const address = `${form.getAttribute("action")}?${words}`;
+    if (address.length < ADDRESS_LIMIT) return location.assign(address);
+    form.method = "post";
+    form.requestSubmit(submitter);
   });
 
   document.addEventListener("input", (event) => {
@@ -536,27 +688,56 @@
     if (request.method === "POST" && response.status < 400 && request.form) dropDrafts(request.form);
   });
 
+  document.addEventListener("htmx:config:request", (event) => {
+    const { ctx } = event.detail;
+    if (ctx.request.method === "POST") {
+      for (const row of nextRows()) ctx.request.body.append("next", row.dataset.id);
+    } else if (ctx.sourceElement.matches(".row-link") && stacked.matches) {
+      listAt = scrollY;
+      stepped = true;
+      [ctx.push, ctx.replace] = [ctx.replace, null];
+    }
+  });
+
+  // Back to the list, which is still here.
+  const closed = () => inbox && !new URLSearchParams(location.search).has("open");
+  window.addEventListener("popstate", () => closed() && closePanel());
+  document.addEventListener("htmx:before:history:restore", (event) => closed() && event.preventDefault());
+
+  document.addEventListener("htmx:before:swap", (event) => {
+    if (event.detail.ctx.target?.id === "panel") lookFirst();
+  });
+
   document.addEventListener("htmx:after:swap", (event) => {
     const { ctx } = event.detail;
     const place = ctx.target?.isConnected ? ctx.target : document;
     tellTimes(place);
     tellTimes(one("#notices"));
+    tidyNotices();
     if (place.id === "panel") {
       restoreDrafts(place);
       markOpen();
       place.scrollTop = 0;
-      if (ctx.request?.method === "POST") afterAction(place);
+      if (stacked.matches) scrollTo(0, document.body.matches(".has-open") ? 0 : listAt);
+      if (ctx.request?.method === "POST") afterAction(place, ctx.request);
     } else {
       ownRows();
+      restoreDrafts(place);
+      if (document.activeElement === document.body) one(".tabs [aria-current]", place)?.focus();
     }
   });
 
-  function afterAction(place) {
-    const trouble = one("[data-trouble]", place);
-    const link = one('.row-link[aria-selected="true"]');
-    (trouble ?? link ?? place).focus({ preventScroll: Boolean(trouble) });
+  function afterAction(place, { submitter }) {
+    if (submitter?.value === "undo") one(`[data-notice="${CSS.escape(approval()?.dataset.approval ?? "")}"]`)?.remove();
+    const trouble = troubled(place);
+    const on = one('.row-link[aria-selected="true"]') ?? (one("[data-decide]", place) ? null : one(".crumbs .next"));
+    (trouble ?? on ?? place).focus({ preventScroll: Boolean(trouble) });
+    dropLostDrafts(place);
     refreshSoon();
   }
+
+  // What is wrong: the field itself, else what is said of it.
+  const troubled = (place) => one('[aria-invalid="true"]', place) ?? one("[data-trouble]", place);
 
   document.addEventListener("htmx:error", () => {
     stale("It could not be sent: the server does not answer. Nothing changed that you were not told; try again.");
@@ -565,7 +746,7 @@
   // Begin.
 
   const filters = one("[data-filters]");
-  if (filters && matchMedia("(min-width: 1181px)").matches) filters.open = true;
+  if (filters) filters.open = !narrow.matches;
 
   document.addEventListener("visibilitychange", () => (document.hidden ? hush() : listen()));
   window.addEventListener("pagehide", hush);
@@ -578,6 +759,7 @@
   tellTimes();
   restoreDrafts(document);
   countSelected();
-  one("[data-trouble]")?.focus();
+  troubled(document)?.focus();
+  if (me) persons.postMessage({ id: me, name: ownName() });
   listen();
 })();

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from statistics import median
+from typing import Literal
 
 from adjourn.client.approvals import ApprovalView
 from adjourn.dashboard.text import money, one_line, plain
 from adjourn.dashboard.views.panel import value_of
-from adjourn.dashboard.views.rows import asks, needs_hold
-from adjourn.dashboard.views.words import Names
+from adjourn.dashboard.views.rows import asks, chips, needs_hold
+from adjourn.dashboard.views.words import STATUS, Chip, Names
 from adjourn.model.approval import Risk
 
 BULK_LIMIT = 100  # approvals in one form
 OUTLIER_TIMES = 2  # so many times the median stands out
+
+Do = Literal["approve", "reject"]
+Why = Literal["", "gone", "changed", "barred", "risk", "other", "refused"]
+
+REASONS: dict[str, str] = {
+    "gone": "It is not there any more, or you may not see it.",
+    "changed": "It has changed since you selected it.",
+    "barred": "You may not decide it now.",
+    "other": "It is of another kind or policy than the first one.",
+    "refused": "It was refused when its turn came.",
+}
+"""Why one is left out, by the word that stands in an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +39,7 @@ class Picked:
     id: str
     version: int
     digest: str = ""
+    """Of its values, once they have been shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +48,6 @@ class BulkRow:
 
     id: str
     item: str
-    digest: str
     title: str
     asks: str
     amount: str
@@ -46,6 +61,7 @@ class Dropped:
 
     id: str
     title: str
+    why: Why
     reason: str
 
 
@@ -61,85 +77,130 @@ class BulkView:
     outliers: int
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One that was decided, as it stands by now."""
+
+    href: str
+    title: str
+    chips: list[Chip]
+    stands: bool
+
+
 def picked(items: Sequence[str]) -> list[Picked]:
     """What the boxes say, each id once; what is no item is passed over."""
     found: dict[str, Picked] = {}
     for item in items:
-        version, at, id = item.partition("@")
+        seen, at, id = item.partition("@")
+        version, _, digest = seen.partition(".")
         if at and id and version.isascii() and version.isdigit() and len(version) < 10:
-            found.setdefault(id, Picked(id, int(version)))
+            found.setdefault(id, Picked(id, int(version), digest))
     return list(found.values())[:BULK_LIMIT]
 
 
 def bulk_view(
     chosen: Sequence[tuple[Picked, ApprovalView | None]],
-    do: str,
+    do: Do,
     names: Names,
     hold_above: Risk,
 ) -> BulkView:
     """Those of one kind and policy that this person may decide as they stand; the others with the
     reason. The first one sets kind and policy."""
-    kept: list[tuple[Picked, ApprovalView]] = []
+    kept: list[ApprovalView] = []
     dropped: list[Dropped] = []
     for pick, view in chosen:
-        reason = _reason(pick, view, do, hold_above, kept[0][1] if kept else None)
-        if view is None or reason:
-            title = "" if view is None else one_line(view.request.title)
-            dropped.append(Dropped(pick.id, title or pick.id, reason))
+        why = _why(pick, view, do, hold_above, kept[0] if kept else None)
+        if view is None or why:
+            dropped.append(left_out(pick.id, why, view))
         else:
-            kept.append((pick, view))
-    amounts = [view.request.amount for _, view in kept if view.request.amount is not None]
-    middle = median(amounts) if amounts else 0.0
-    rows = [_row(pick, view, names, middle, len(kept)) for pick, view in kept]
-    first = kept[0][1].request if kept else None
+            kept.append(view)
+    amounts = [amount for view in kept if (amount := amount_of(view)) is not None]
+    middle = median(amounts) if amounts else Decimal()
+    rows = [_row(view, names, middle, len(kept)) for view in kept]
+    first = kept[0].request if kept else None
     return BulkView(
         kind=plain(first.kind) if first else "",
         policy=plain(first.policy) if first else "",
         rows=rows,
         dropped=dropped,
-        total=_total([view for _, view in kept]),
+        total=_total(kept),
         outliers=sum(bool(row.outlier) for row in rows),
     )
 
 
-def _reason(
-    pick: Picked, view: ApprovalView | None, do: str, hold_above: Risk, first: ApprovalView | None
-) -> str:
+def left_out(id: str, why: Why, view: ApprovalView | None) -> Dropped:
+    """In words; an approval that this person may not see tells nothing but its id."""
+    if why == "risk" and view is not None:
+        reason = f"{view.request.risk.capitalize()} risk is approved one by one."
+    else:
+        reason = REASONS.get(why, REASONS["refused"])
+    title = "" if view is None else one_line(view.request.title)
+    return Dropped(id, title or plain(id), why, reason)
+
+
+def done_view(view: ApprovalView, do: Do, names: Names, now: datetime) -> Done:
+    """How it stands now, which may be otherwise than when it was decided."""
+    told = chips(view.row, names, now) or [STATUS[view.state.status]]
+    title = one_line(view.request.title)
+    return Done(f"/approvals/{view.state.id}", title, told, decided_by(names.me, do, view))
+
+
+def decided_by(person: str, do: Do, view: ApprovalView) -> bool:
+    """Whether it stands decided so by them, or with their vote."""
+    state = view.state
+    if state.status == ("approved" if do == "approve" else "rejected"):
+        return person in state.decided_by
+    return do == "approve" and any(vote.by == person for vote in state.votes)
+
+
+def _why(
+    pick: Picked, view: ApprovalView | None, do: Do, hold_above: Risk, first: ApprovalView | None
+) -> Why:
     if view is None:
-        return "It is not there any more, or you may not see it."
+        return "gone"
     request = view.request
-    if view.state.version != pick.version:
-        return "It has changed since you selected it."
+    if view.state.version != pick.version or pick.digest not in ("", view.state.digest):
+        return "changed"
     if do not in view.allowed:
-        return "You may not decide it now."
+        return "barred"
     if do == "approve" and needs_hold(request.risk, hold_above):
-        return f"{request.risk.capitalize()} risk is approved one by one."
+        return "risk"
     if first and (first.request.kind, first.request.policy) != (request.kind, request.policy):
-        return "It is of another kind or policy than the first one."
+        return "other"
     return ""
 
 
-def _row(pick: Picked, view: ApprovalView, names: Names, middle: float, of: int) -> BulkRow:
-    amount = view.request.amount
-    exact = value_of(view).get("amount", amount)
+def amount_of(view: ApprovalView) -> Decimal | None:
+    """The amount that would be approved now, exactly: what is shown, compared and summed."""
+    amount = value_of(view).get("amount", view.request.amount)
+    if isinstance(amount, bool):
+        return None
+    try:
+        number = Decimal(str(amount))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _row(view: ApprovalView, names: Names, middle: Decimal, of: int) -> BulkRow:
+    amount, state = amount_of(view), view.state
     stands_out = amount is not None and of > 2 and amount > OUTLIER_TIMES * middle > 0
     outlier = f"{amount / middle:.1f} times the middle one" if stands_out and amount else ""
     return BulkRow(
-        id=pick.id,
-        item=f"{pick.version}@{pick.id}",
-        digest=view.state.digest,
+        id=state.id,
+        item=f"{state.version}.{state.digest}@{state.id}",
         title=one_line(view.request.title, 200),
         asks=asks(view.row, names),
-        amount="" if amount is None else money(exact, view.request.currency),
+        amount="" if amount is None else money(amount, view.request.currency),
         outlier=outlier,
     )
 
 
 def _total(views: Sequence[ApprovalView]) -> str:
-    """The sum by currency; amounts here are for the eye, each decision carries its exact one."""
-    sums: dict[str, float] = {}
+    """The sum by currency."""
+    sums: dict[str, Decimal] = {}
     for view in views:
-        if view.request.amount is not None:
-            currency = view.request.currency
-            sums[currency] = sums.get(currency, 0.0) + view.request.amount
-    return " and ".join(money(f"{total:.2f}", currency) for currency, total in sums.items())
+        amount, currency = amount_of(view), view.request.currency
+        if amount is not None:
+            sums[currency] = sums.get(currency, Decimal()) + amount
+    return " and ".join(money(total, currency) for currency, total in sums.items())

@@ -147,8 +147,3 @@ def empty_of(search: Search) -> Empty:
     if search.view == "needs_me":
         return Empty(icon, title, text, Search(view="all").link(), "See all that is open")
     return Empty(icon, title, text)
-
-
-def summary_of(shown: int, more: bool) -> str:
-    """How many rows are shown, in few words."""
-    return f"{shown}+" if more else str(shown) if shown else ""

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from adjourn.dashboard.text import counted, listed, one_line, plain
+from adjourn.dashboard.text import capital, counted, listed, one_line, plain
 from adjourn.dashboard.times import When, ago, lasted, until
 from adjourn.dashboard.views.story import Threads, link_of
 from adjourn.dashboard.views.words import STATUS, Chip, Fact, Tone, key_of
@@ -97,7 +97,7 @@ def _note(state: InstanceState, approval: InstanceState | None, now: datetime) -
         parts.append(f"{state.running} running")
     if state.pending_events:
         parts.append(f"{counted(state.pending_events, 'event')} unread")
-    return ", ".join(parts)
+    return capital(", ".join(parts))
 
 
 def _approval_note(state: InstanceState) -> str:

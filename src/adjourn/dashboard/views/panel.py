@@ -24,6 +24,7 @@ from adjourn.dashboard.views.words import (
     Chip,
     Fact,
     Names,
+    Told,
     Tone,
     key_of,
 )
@@ -104,7 +105,7 @@ class Panel:
     hold: bool
     ended: bool
     valued: bool
-    """Whether there is a value that was or would be approved."""
+    """Whether the value that was or would be approved says more than the proposal."""
     undo_until: When | None
     question_pending: bool
     snoozed: bool
@@ -129,7 +130,8 @@ def panel_view(
     request, state, row = view.request, view.state, view.row
     given = draft or Draft()
     snoozed = state.snoozed.get(actor.id)
-    undoable = "undo" in view.allowed and state.effective_at is not None
+    # What somebody typed who may not decide it any more is told elsewhere: it was not approved.
+    fields = proposal_fields(view, given if "approve" in view.allowed else Draft())
     return Panel(
         id=state.id,
         key=key_of(state.id),
@@ -143,19 +145,32 @@ def panel_view(
         risk=RISK[request.risk],
         facts=facts(view, names, now),
         banners=banners(view, names, actor, now),
-        fields=proposal_fields(view, given),
+        fields=fields,
         remarks=remarks(view, names, now),
         execution=execution_of(view),
         allowed=frozenset(view.allowed),
         hold=needs_hold(request.risk, hold_above),
         ended=state.status in ENDED,
-        valued=state.status not in ENDED or state.status == "approved",
-        undo_until=until(state.effective_at, now) if undoable and state.effective_at else None,
+        valued=_valued(view, fields),
+        undo_until=undo_until(view, now),
         question_pending=any(not each.answered_at for each in state.questions),
         snoozed=snoozed is not None and snoozed > now,
         draft=given,
         recipients=_recipients(view, names, actor),
     )
+
+
+def _valued(view: ApprovalView, fields: Sequence[FieldView]) -> bool:
+    if view.state.status in ENDED and view.state.status != "approved":
+        return False
+    editing = "approve" in view.allowed and any(each.editable for each in fields)
+    return editing or any(each.changed for each in fields)
+
+
+def undo_until(view: ApprovalView, now: datetime) -> When | None:
+    """How long this person may take the decision back; None when they may not."""
+    at = view.state.effective_at if "undo" in view.allowed else None
+    return None if at is None else until(at, now)
 
 
 def _status(view: ApprovalView, actor: Actor) -> Chip:
@@ -195,7 +210,8 @@ def facts(view: ApprovalView, names: Names, now: datetime) -> list[Fact]:
     if amount is not None and not isinstance(amount, dict | list | bool):
         found.append(Fact("Amount", money(amount, request.currency)))
     reversible = Fact("Effect", "Can be taken back")
-    found.append(reversible if request.reversible else Fact("Effect", "Irreversible", tone="no"))
+    tone: Tone = "no" if request.risk == "high" else ""  # red that is always there is not seen
+    found.append(reversible if request.reversible else Fact("Effect", "Irreversible", tone=tone))
     if state.status not in ENDED:
         found.append(_due(view, now))
     if request.need > 1:
@@ -329,17 +345,16 @@ def _recipients(view: ApprovalView, names: Names, actor: Actor) -> list[tuple[st
     return [(word, recipient(word, names)) for word in dict.fromkeys(known) if word]
 
 
-def happened(changes: Sequence[Mapping[str, Any]], names: Names, now: datetime) -> list[str]:
-    """What a conflict's details tell of the changes since, one sentence each."""
-    return [_sentence(each, names, now) for each in changes]
+def happened(changes: Sequence[Mapping[str, Any]], names: Names, now: datetime) -> list[Told]:
+    """What a conflict's details tell of the changes since."""
+    return [_change(each, names, now) for each in changes]
 
 
-def _sentence(change: Mapping[str, Any], names: Names, now: datetime) -> str:
+def _change(change: Mapping[str, Any], names: Names, now: datetime) -> Told:
     who, what = sentence(str(change.get("what", "")), str(change.get("by", "")), names)
     at = moment_of(change.get("at"))
-    text = f"{who} {what}".strip() + ("" if at is None else f", {clock(at, now).text}")
-    detail = one_line(change.get("detail", ""), 160)
-    return f"{text}: {detail}" if detail else text
+    when = None if at is None else clock(at, now)
+    return Told(f"{who} {what}".strip(), when, one_line(change.get("detail", ""), 160))
 
 
 def moment_of(value: Any) -> datetime | None:

@@ -11,10 +11,13 @@ from urllib.parse import quote
 
 import msgspec
 
+from adjourn.approvals.authority import no_decider
+from adjourn.approvals.people import addresses_of
 from adjourn.dashboard.search import Search
-from adjourn.dashboard.text import counted, listed, money, one_line, plain
+from adjourn.dashboard.text import counted, listed, one_line, plain
 from adjourn.dashboard.times import When, ago, clock, until
 from adjourn.dashboard.views.words import ENDED, EXECUTION, RISK, STATUS, Chip, Names, key_of
+from adjourn.model.actor import Actor
 from adjourn.model.approval import Risk
 from adjourn.model.inbox import InboxRow
 
@@ -38,13 +41,14 @@ class RowView:
     risk: Chip | None
     policy: str
     asks: str
-    amount: str
     age: When
     due: When | None
     chips: list[Chip]
     pick: str
     """What its check box says; empty where it cannot be decided together with others."""
     ended: bool
+    held: bool
+    """Somebody else has claimed it."""
     opened: bool
 
 
@@ -76,14 +80,24 @@ def _row_view(row: InboxRow, back: str, names: Names, now: datetime, open_id: st
         risk=None if row.risk == "low" else RISK[row.risk],
         policy=plain(row.policy),
         asks=asks(row, names),
-        amount="" if row.amount is None else money(row.amount, row.currency),
         age=_age(row, now),
         due=None if ended or row.due_at is None else until(row.due_at, now),
         chips=chips(row, names, now),
-        pick="" if ended or row.problem or row.pattern == "event" else f"{row.version}@{row.id}",
+        pick=f"{row.version}@{row.id}" if _pickable(row, names.actor) else "",
         ended=ended,
+        held=not ended and row.holder not in ("", names.me),
         opened=row.id == open_id,
     )
+
+
+def _pickable(row: InboxRow, actor: Actor) -> bool:
+    """Whether they could decide it as it stands, as far as a row tells; the engine knows."""
+    if row.status in ENDED or row.problem or row.pattern == "event" or no_decider(actor):
+        return False
+    mine = set(addresses_of(actor))
+    kept_away = actor.id in row.voted or not mine.isdisjoint(row.not_by)
+    addressed = not row.to or not mine.isdisjoint(row.to)
+    return addressed and not kept_away and row.holder in ("", actor.id)
 
 
 def panel_address(id: str, back: str) -> str:

@@ -15,14 +15,13 @@ from adjourn.dashboard.text import (
     counted,
     initials,
     listed,
-    money,
     one_line,
     plain,
     recipient,
 )
 from adjourn.dashboard.times import When, ago, clock, span, until
 from adjourn.dashboard.views.rows import chips
-from adjourn.dashboard.views.words import Chip, Fact, Names
+from adjourn.dashboard.views.words import ENDED, STATUS, Chip, Fact, Names
 from adjourn.model.actor import Actor
 from adjourn.model.approval import Conversation, Document, Evidence, Facts, Line
 from adjourn.model.inbox import InboxRow
@@ -84,7 +83,6 @@ class SimilarView:
 
     href: str
     title: str
-    amount: str
     at: When
     chips: list[Chip]
 
@@ -189,13 +187,19 @@ def _chase(view: ApprovalView, names: Names, now: datetime) -> str:
     return capital("; ".join(parts)) + "."
 
 
+def _standing(row: InboxRow, names: Names, now: datetime) -> list[Chip]:
+    told = chips(row, names, now)
+    if row.status in ENDED or row.status == "info_requested":
+        return told
+    return [STATUS[row.status], *told]
+
+
 def similar_view(row: InboxRow, names: Names, now: datetime, back: str) -> SimilarView:
     """Another approval of the kind, with what became of it."""
     at = row.decided_at or row.opened_at
     return SimilarView(
         href=f"/approvals/{row.id}" + (f"?{back}" if back else ""),
         title=one_line(row.title, 160),
-        amount="" if row.amount is None else money(row.amount, row.currency),
         at=ago(at, now),
-        chips=chips(row, names, now) or [Chip("Open", "", "dot")],
+        chips=_standing(row, names, now),
     )

@@ -40,6 +40,7 @@ class Names:
 
     def __init__(self, people: Authenticator, me: Actor) -> None:
         self._people = people
+        self.actor = me
         self.me = me.id
 
     def __call__(self, id: str) -> str:
@@ -91,6 +92,15 @@ ENDED: frozenset[ApprovalStatus] = frozenset(
 def key_of(id: str) -> str:
     """A word for an id that may stand in an element's id and in a selector."""
     return hashlib.sha256(id.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One thing that happened, for a list of them."""
+
+    text: str
+    at: When | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
