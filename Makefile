@@ -19,20 +19,23 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check test demo bench crash format formatted lint types imports fast pins clean
+.PHONY: help check test demo story bench crash format formatted lint types imports fast pins clean
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 check: formatted lint types imports fast ## The one gate, under two minutes: format, lint, types, imports, fast tests.
 
-test: $(VENV)/.dev ## Run all tests, with a short crash campaign; finds or installs a Chromium.
+test: $(VENV)/.dev ## Run all tests, with a short crash campaign; finds or installs Chromium, PostgreSQL.
 	@$(BIN)/python tests/browser/chromium.py
+	@$(BIN)/python apps/support_agent/tests/postgres.py
 	@$(BIN)/python -m pytest --quiet -n 2 --dist worksteal
 
-demo: $(VENV)/.$(READY) ## Play the support agent's story, then serve the dashboard until Ctrl-C.
-	@$(BIN)/python -m support_agent.demo
-	@exec $(BIN)/python -m support_agent.desk_demo
+demo: $(VENV)/.$(READY) ## Serve the support agent until Ctrl-C: the customers' chat and the supervisors' dashboard.
+	@exec $(BIN)/python -m support_agent.serve
+
+story: $(VENV)/.$(READY) ## Play a refund in the terminal: two kill -9, one payment, one message.
+	@$(BIN)/python -m support_agent.story
 
 bench: $(VENV)/.dev ## Run every benchmark and print its table; minutes, on a quiet machine.
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done

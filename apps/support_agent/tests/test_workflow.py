@@ -64,7 +64,7 @@ def test_an_approved_case_is_refunded_and_the_customer_is_told(
     box.raise_event("C-1", "Approval", YES)
 
     assert box.result("C-1") == "approved"
-    assert case_status(records) == "approved"
+    assert case_status(records) == "refunded"
     (entry,) = ledger(records)
     assert (entry.receipt.amount, entry.calls) == (Decimal("64.50"), 1)
     assert told(records) == ["You get 64.50 EUR back."]

@@ -30,5 +30,8 @@ class Moment(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        # SQLite gives back what was stored in UTC without saying so.
-        return None if value is None else value.replace(tzinfo=value.tzinfo or UTC)
+        if value is None:
+            return None
+        # SQLite gives back what was stored in UTC without saying so; PostgreSQL says it in the
+        # zone of its own settings.
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -1,6 +1,6 @@
 """A desk in the middle of a working day: two days of requests, played on a virtual clock.
 
-The file it leaves is an ordinary one: `adjourn run support_agent.desk:app --db FILE` serves it.
+The file it leaves is an ordinary one: `adjourn run support_agent.case:app --db FILE` serves it.
 """
 
 import os
@@ -12,7 +12,8 @@ import msgspec
 
 from adjourn import Actor
 from adjourn.testing import Sandbox
-from support_agent.desk import Request, app, contact_request, refund_request
+from support_agent.app import app
+from support_agent.case import Request, contact_request, refund_case
 from support_agent.shop.database import DATABASE_VARIABLE
 
 REQUESTS = files("support_agent") / "data" / "desk.json"
@@ -40,7 +41,7 @@ def fill_desk(file: Path, shop: str, now: datetime) -> int:
     left them; `shop` is the URL of the records, which hold the orders. Returns how many."""
     os.environ[DATABASE_VARIABLE] = shop
     day = msgspec.json.decode(REQUESTS.read_bytes(), type=Day)
-    coming = [(_dated(text), refund_request, text) for text in day.refunds]
+    coming = [(_dated(text), refund_case, text) for text in day.refunds]
     coming += [(_dated(text), contact_request, text) for text in day.contacts]
     coming.sort(key=lambda entry: -entry[0].hours_ago)
     first = now - timedelta(hours=coming[0][0].hours_ago)

@@ -93,7 +93,7 @@ def notify_customer(case_id: str, text: str) -> None:
     """Write to the customer; a repeated call is the same message."""
     with records() as session:
         key = current_activity().idempotency_key
-        messages.write_message(session, case_id=case_id, text=text, key=key)
+        messages.write_message(session, case_id=case_id, text=text, key=key, outcome=True)
 
 
 @contextmanager

@@ -1,41 +1,53 @@
-import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
+from itertools import count
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
 from support_agent.shop.cases import Case, move_case, open_case
-from support_agent.shop.database import open_database, reading, writing
+from support_agent.shop.database import reading, writing
 from support_agent.shop.errors import (
     CaseAlreadyRefunded,
     CaseNotApproved,
     InvalidAmount,
     KeyReused,
+    NotARefund,
     RefundTooLarge,
     SupportError,
     UnknownCase,
     UnknownOrder,
 )
 from support_agent.shop.ledger import Receipt, entries, refund, refundable
-from support_agent.shop.records import CaseStatus, Customer, Order, Payment, Refund, RefundCall
+from support_agent.shop.records import (
+    CaseRecord,
+    CaseStatus,
+    Customer,
+    Order,
+    Payment,
+    Refund,
+    RefundCall,
+)
+from support_agent.shop.requests import request_human
 
+NOW = datetime(2026, 8, 1, tzinfo=UTC)
 PAID = Decimal("124.10")
 TEAPOT = Decimal("64.50")
 
 
 def case(
-    engine: Engine, case_id: str, amount: Decimal = TEAPOT, status: CaseStatus = "approved"
+    engine: Engine,
+    case_id: str,
+    amount: Decimal = TEAPOT,
+    status: CaseStatus = "approved",
+    order_number: str = "A-1042",
 ) -> None:
-    """A case on order A-1042 that got as far as `status`."""
+    """A case on an order that got as far as `status`."""
     with writing(engine) as session:
-        open_case(session, Case(case_id, "A-1042", amount, "Broken."))
+        open_case(session, Case(case_id, order_number, amount, "Broken."))
         if status != "opened":
             move_case(session, case_id, "pending_approval", key=f"{case_id}:ask")
         if status not in ("opened", "pending_approval"):
@@ -161,6 +173,28 @@ def test_eight_threads_with_one_key_get_one_receipt(shop: Engine) -> None:
     assert entry.calls == 8
 
 
+def test_a_paid_case_is_refunded_and_says_how_much(shop: Engine) -> None:
+    case(shop, "C-1")
+    receipt = pay_back(shop, "C-1", "key", Decimal("60.00"))
+
+    with reading(shop) as session:
+        record = session.get_one(CaseRecord, "C-1")
+        last = record.changes[-1]
+        assert (record.status, record.refunded_amount) == ("refunded", Decimal("60.00"))
+        assert (last.status, last.changed_at) == ("refunded", receipt.issued_at)
+
+
+def test_no_money_moves_for_a_case_that_asks_for_a_person(shop: Engine) -> None:
+    with writing(shop) as session:
+        customer = session.scalars(select(Customer.id)).one()
+        case = request_human(
+            session, key="k", customer_id=customer, reason="Help", priority="low", now=NOW
+        )
+
+    with pytest.raises(NotARefund, match="asks for a person"):
+        pay_back(shop, case.case_id, "key")
+
+
 def test_eight_threads_cannot_empty_one_order_twice(shop: Engine) -> None:
     for number in range(8):
         case(shop, f"C-{number}", Decimal("50.00"))
@@ -188,25 +222,34 @@ calls = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(calls, max_size=15))
+orders = count(1)
+# One shop serves all examples: each gets an order of its own in it.
+one_shop = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@one_shop
+@given(asked=st.lists(calls, max_size=15))
 def test_no_order_of_calls_pays_a_key_twice_or_more_than_was_paid(
-    asked: list[tuple[str, str, int]],
+    shop: Engine, asked: list[tuple[str, str, int]]
 ) -> None:
     answers: dict[str, list[Receipt]] = {}
-    with shop_with_cases() as engine:
-        for key, case_id, cents in asked:
-            try:
-                receipt = pay_back(engine, case_id, key, Decimal(cents) / 100)
-            except SupportError:
-                continue
-            answers.setdefault(key, []).append(receipt)
-            assert receipt.case_id == case_id
-            assert receipt.amount == Decimal(cents) / 100
+    named = order_with_cases(shop, next(orders))
 
-        with reading(engine) as session:
-            ledger = [entry for case_id in CASES for entry in entries(session, case_id)]
+    for word, name, cents in asked:
+        case_id = named[name]
+        key = f"{named['C-1']}/{word}"
+        try:
+            receipt = pay_back(shop, case_id, key, Decimal(cents) / 100)
+        except SupportError:
+            continue
+        answers.setdefault(key, []).append(receipt)
+        assert receipt.case_id == case_id
+        assert receipt.amount == Decimal(cents) / 100
 
+    with reading(shop) as session:
+        ledger = [entry for case_id in named.values() for entry in entries(session, case_id)]
     receipts = {entry.idempotency_key: entry.receipt for entry in ledger}
     assert len(receipts) == len(ledger)
     assert answers == {
@@ -216,21 +259,15 @@ def test_no_order_of_calls_pays_a_key_twice_or_more_than_was_paid(
     assert sum(entry.receipt.amount for entry in ledger) <= PAID
 
 
-@contextmanager
-def shop_with_cases() -> Iterator[Engine]:
-    """A fresh file for one example, with three approved cases on an order that cannot pay all."""
-    with tempfile.TemporaryDirectory() as folder:
-        engine = open_database(f"sqlite:///{Path(folder) / 'shop.db'}")
-        with writing(engine) as session:
-            order = Order(
-                number="A-1042", ordered_at=datetime(2026, 7, 28, tzinfo=UTC), currency="EUR"
-            )
-            order.customer = Customer(name="Amina Diallo", email="amina@example.org")
-            order.payments = [Payment(reference="PAY-1", method="card", amount=PAID)]
-            session.add(order)
-        for case_id, cents in CASES.items():
-            case(engine, case_id, Decimal(cents) / 100)
-        try:
-            yield engine
-        finally:
-            engine.dispose()
+def order_with_cases(engine: Engine, number: int) -> dict[str, str]:
+    """A fresh order with three approved cases that it cannot pay all; their ids by short name."""
+    with writing(engine) as session:
+        order = Order(
+            number=f"B-{number}", ordered_at=datetime(2026, 7, 28, tzinfo=UTC), currency="EUR"
+        )
+        order.customer = session.scalars(select(Customer)).one()
+        order.payments = [Payment(reference=f"PAY-B-{number}", method="card", amount=PAID)]
+        session.add(order)
+    for name, cents in CASES.items():
+        case(engine, f"B-{number}/{name}", Decimal(cents) / 100, order_number=f"B-{number}")
+    return {name: f"B-{number}/{name}" for name in CASES}

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from support_agent.clock import now
 from support_agent.shop import ledger
+from support_agent.shop.database import WRITER
 from support_agent.shop.errors import (
     CaseCannotMove,
     CaseDiffers,
@@ -17,15 +18,26 @@ from support_agent.shop.errors import (
     UnknownCase,
 )
 from support_agent.shop.money import positive
-from support_agent.shop.records import CaseChange, CaseRecord, CaseStatus
+from support_agent.shop.records import CaseChange, CaseKind, CaseRecord, CaseStatus, Order
 
-MOVES: Mapping[CaseStatus, frozenset[CaseStatus]] = {
-    "opened": frozenset({"pending_approval"}),
-    "pending_approval": frozenset({"approved", "rejected", "expired"}),
-    "approved": frozenset(),
-    "rejected": frozenset(),
-    "expired": frozenset(),
+MOVES: Mapping[CaseKind, Mapping[CaseStatus, frozenset[CaseStatus]]] = {
+    "refund": {
+        "opened": frozenset({"pending_approval"}),
+        "pending_approval": frozenset({"approved", "rejected", "expired"}),
+        "approved": frozenset({"refunded", "failed"}),
+        "refunded": frozenset(),
+        "failed": frozenset(),
+        "rejected": frozenset(),
+        "expired": frozenset(),
+    },
+    "escalation": {
+        "opened": frozenset({"with_person", "closed", "expired"}),
+        "with_person": frozenset({"closed", "expired"}),
+        "closed": frozenset(),
+        "expired": frozenset(),
+    },
 }
+"""Where each status leads. Only the ledger makes a case refunded, together with the money."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +72,8 @@ def open_case(session: Session, case: Case) -> None:
     session.add(
         CaseRecord(
             id=case.id,
+            kind="refund",
+            customer_id=session.get_one(Order, case.order_number).customer_id,
             order_number=case.order_number,
             amount=amount,
             reason=case.reason,
@@ -76,7 +90,7 @@ def move_case(
 
     Raises UnknownCase, CaseCannotMove, and KeyReused when the key stands for another move.
     """
-    case = session.get(CaseRecord, case_id, with_for_update=True)
+    case = session.get(CaseRecord, case_id, with_for_update=WRITER)
     if case is None:
         raise UnknownCase(case_id)
     earlier = session.scalar(select(CaseChange).where(CaseChange.idempotency_key == key))
@@ -84,8 +98,10 @@ def move_case(
         if (earlier.case_id, earlier.status, earlier.reason) != (case_id, status, reason):
             raise KeyReused(key, f"{earlier.case_id} {earlier.status}", f"{case_id} {status}")
         return
-    if status not in MOVES[case.status]:
+    if status not in MOVES[case.kind][case.status]:
         raise CaseCannotMove(case_id, case.status, status)
+    if status == "refunded":
+        raise CaseCannotMove(case_id, case.status, status, "Write its refund into the ledger.")
     case.status = status
     session.add(
         CaseChange(

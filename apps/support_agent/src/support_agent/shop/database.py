@@ -8,17 +8,23 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import cast
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from support_agent.shop.records import Record
+from support_agent.shop.schema import bring_up_to_date
 
 DATABASE_VARIABLE = "SUPPORT_DATABASE"
 DEFAULT_DATABASE = "sqlite:///support-data.db"
 BUSY_TIMEOUT_MILLISECONDS = 10_000
+WRITER = {"key_share": True}
+"""For `with_for_update`: holds off other writers of a row, and not those who only refer to it; such
+two would wait for each other for ever. SQLite has one writer already and needs no lock."""
+TURN = 0x5E1D0
+"""The name of an advisory lock: any number that nobody else in the database uses."""
 
 
 def shop_database() -> Engine:
@@ -28,14 +34,50 @@ def shop_database() -> Engine:
 
 @lru_cache
 def open_database(url: str) -> Engine:
-    """An engine on `url` with every table in place. Opening twice changes nothing."""
+    """An engine on `url`, its tables of the newest version. Opening twice changes nothing.
+
+    Raises DatabaseTooNew when a newer program has written the database.
+    """
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    with _immediate(engine).begin() as connection:
-        Record.metadata.create_all(connection)
+    try:
+        with _immediate(engine).connect() as connection, _tables_may_change(connection):
+            bring_up_to_date(connection)
+    except Exception:
+        engine.dispose()
+        raise
     return engine
+
+
+@contextmanager
+def _tables_may_change(connection: Connection) -> Generator[None]:
+    """One transaction in which no other process changes the tables."""
+    if connection.dialect.name != "sqlite":
+        with connection.begin():
+            take_turn(connection)
+            yield
+        return
+    # SQLite changes a table by making it anew, and the rows that point to the old one must not
+    # mind. This is set outside the transaction, and what they point to is checked at its end.
+    driver = cast(sqlite3.Connection, connection.connection.driver_connection)
+    driver.execute("PRAGMA foreign_keys = OFF").close()
+    try:
+        with connection.begin():
+            yield
+            orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+            if orphans:
+                raise RuntimeError(f"The new tables leave rows without what they name: {orphans}")
+    finally:
+        driver.execute("PRAGMA foreign_keys = ON").close()
+
+
+def take_turn(connection: Connection) -> None:
+    """Wait until no other transaction has its turn; it ends with this one. For the rare writers
+    that no row can hold apart, because what they write is not there yet."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(TURN)))
 
 
 @contextmanager
@@ -48,8 +90,15 @@ def writing(engine: Engine) -> Generator[Session]:
 @contextmanager
 def reading(engine: Engine) -> Generator[Session]:
     """One consistent look at the records. What is changed in it is thrown away."""
-    with Session(engine) as session:
+    with Session(_at_one_moment(engine)) as session:
         yield session
+
+
+def _at_one_moment(engine: Engine) -> Engine:
+    # SQLite's readers see one moment anyway; PostgreSQL's see each statement's own without this.
+    if engine.dialect.name != "postgresql":
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ")
 
 
 def _immediate(engine: Engine) -> Engine:

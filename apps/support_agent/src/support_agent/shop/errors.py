@@ -11,6 +11,18 @@ class SupportError(Exception):
     """Base of every refusal in this package."""
 
 
+class DatabaseTooNew(SupportError):
+    """A database whose tables a newer program has changed."""
+
+    def __init__(self, version: str, newest: str) -> None:
+        super().__init__(
+            f"The database is of version {version}, and this program knows up to {newest}. Start"
+            " the newer program, or name another database in SUPPORT_DATABASE."
+        )
+        self.version = version
+        self.newest = newest
+
+
 class InvalidAmount(SupportError):
     """An amount of money that is not a whole number of cents above zero."""
 
@@ -19,8 +31,8 @@ class InvalidAmount(SupportError):
         self.amount = amount
 
 
-class OrderFileRefused(SupportError):
-    """An order file with bad rows; nothing of it was imported."""
+class FileRefused(SupportError):
+    """A file with bad rows; nothing of it was imported."""
 
     def __init__(self, bad_rows: Sequence[object]) -> None:
         listed = "\n".join(f"  {row}" for row in bad_rows)
@@ -37,6 +49,30 @@ class UnknownOrder(SupportError):
     def __init__(self, order_number: str) -> None:
         super().__init__(f"There is no order {order_number}. Import the order file that holds it.")
         self.order_number = order_number
+
+
+class UnknownCustomer(SupportError):
+    """No customer has this id."""
+
+    def __init__(self, customer_id: int) -> None:
+        super().__init__(f"There is no customer {customer_id}. Sign in as one who is on record.")
+        self.customer_id = customer_id
+
+
+class UnknownPriority(SupportError):
+    """A priority that no case has."""
+
+    def __init__(self, priority: str, known: Sequence[str]) -> None:
+        super().__init__(f"{priority!r} is no priority: say one of {', '.join(known)}.")
+        self.priority = priority
+
+
+class UnknownTalk(SupportError):
+    """No talk has this id, or it is somebody else's."""
+
+    def __init__(self, talk_id: str) -> None:
+        super().__init__(f"There is no conversation {talk_id}. Begin it first.")
+        self.talk_id = talk_id
 
 
 class UnknownCase(SupportError):
@@ -58,8 +94,10 @@ class CaseDiffers(SupportError):
 class CaseCannotMove(SupportError):
     """A move that the table of moves does not have."""
 
-    def __init__(self, case_id: str, current: str, wanted: str) -> None:
-        super().__init__(f"Case {case_id} is {current} and cannot become {wanted}. Open a new one.")
+    def __init__(
+        self, case_id: str, current: str, wanted: str, next_move: str = "Open a new one."
+    ) -> None:
+        super().__init__(f"Case {case_id} is {current} and cannot become {wanted}. {next_move}")
         self.case_id = case_id
         self.current = current
         self.wanted = wanted
@@ -75,6 +113,14 @@ class KeyReused(SupportError):
         self.key = key
         self.stands_for = stands_for
         self.asked_for = asked_for
+
+
+class NotARefund(SupportError):
+    """Money asked for a case that is no request for money."""
+
+    def __init__(self, case_id: str) -> None:
+        super().__init__(f"Case {case_id} asks for a person, not for money. Open a refund case.")
+        self.case_id = case_id
 
 
 class CaseNotApproved(SupportError):

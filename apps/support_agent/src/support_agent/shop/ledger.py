@@ -8,16 +8,18 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from support_agent.clock import now
+from support_agent.shop.database import WRITER
 from support_agent.shop.errors import (
     CaseAlreadyRefunded,
     CaseNotApproved,
     KeyReused,
+    NotARefund,
     RefundTooLarge,
     UnknownCase,
     UnknownOrder,
 )
 from support_agent.shop.money import positive
-from support_agent.shop.records import CaseRecord, Order, Payment, Refund, RefundCall
+from support_agent.shop.records import CaseChange, CaseRecord, Order, Payment, Refund, RefundCall
 
 NOTHING = Decimal("0.00")
 
@@ -52,22 +54,25 @@ def refund(session: Session, *, case_id: str, amount: Decimal, key: str) -> Rece
     """Give `amount` back for an approved case, once for a key, and give its receipt.
 
     Guarantees: calls with one key move money once and all get the first receipt; one case is
-    refunded once; an order never gives back more than was paid for it. Whether a case is approved
-    and what was paid are read from the records, not taken from the caller.
+    refunded once; an order never gives back more than was paid for it; a case is refunded exactly
+    when its refund stands here. Whether a case is approved and what was paid are read from the
+    records, not taken from the caller.
     Atomic with: the transaction of `session`. Idempotent by: `key`.
-    Raises: InvalidAmount, UnknownCase, KeyReused when the key stands for another case or amount,
-    CaseAlreadyRefunded, CaseNotApproved, RefundTooLarge. A refused call leaves no trace.
+    Raises: InvalidAmount, UnknownCase, NotARefund, KeyReused when the key stands for another case
+    or amount, CaseAlreadyRefunded, CaseNotApproved, RefundTooLarge. A refused call leaves no trace.
     """
     amount = positive(amount)
-    case = session.get(CaseRecord, case_id)
+    # Always the case before its order, so that two refunds never wait for each other.
+    case = session.get(CaseRecord, case_id, with_for_update=WRITER)
     if case is None:
         raise UnknownCase(case_id)
-    # The lock is for databases where writers run side by side; SQLite has one writer already.
-    order = session.get_one(Order, case.order_number, with_for_update=True)
+    if case.order_number is None or case.amount is None:
+        raise NotARefund(case_id)
+    order = session.get_one(Order, case.order_number, with_for_update=WRITER)
 
     entry = session.scalar(select(Refund).where(Refund.idempotency_key == key))
     if entry is None:
-        _check(session, case, amount)
+        _check(session, case, order.number, case.amount, amount)
         entry = Refund(
             idempotency_key=key,
             case_id=case_id,
@@ -76,6 +81,7 @@ def refund(session: Session, *, case_id: str, amount: Decimal, key: str) -> Rece
             issued_at=now(),
         )
         session.add(entry)
+        _close(session, case, entry)
         session.flush()
     elif (entry.case_id, entry.amount) != (case_id, amount):
         raise KeyReused(key, f"{entry.amount} for {entry.case_id}", f"{amount} for {case_id}")
@@ -84,18 +90,35 @@ def refund(session: Session, *, case_id: str, amount: Decimal, key: str) -> Rece
     return _receipt(entry, order.currency)
 
 
-def _check(session: Session, case: CaseRecord, amount: Decimal) -> None:
+def _check(
+    session: Session, case: CaseRecord, order_number: str, asked: Decimal, amount: Decimal
+) -> None:
     """Refuse a first refund that the records do not allow."""
     earlier = session.scalar(select(Refund).where(Refund.case_id == case.id))
     if earlier is not None:
         raise CaseAlreadyRefunded(case.id, _number(earlier))
     if case.status != "approved":
         raise CaseNotApproved(case.id, case.status)
-    if amount > case.amount:
-        raise RefundTooLarge(amount, case.amount, f"what case {case.id} asks for")
-    left = refundable(session, case.order_number)
+    if amount > asked:
+        raise RefundTooLarge(amount, asked, f"what case {case.id} asks for")
+    left = refundable(session, order_number)
     if amount > left:
-        raise RefundTooLarge(amount, left, f"what order {case.order_number} has left")
+        raise RefundTooLarge(amount, left, f"what order {order_number} has left")
+
+
+def _close(session: Session, case: CaseRecord, entry: Refund) -> None:
+    """Say in the case what the ledger says, in the same transaction."""
+    case.status = "refunded"
+    case.refunded_amount = entry.amount
+    session.add(
+        CaseChange(
+            idempotency_key=f"{entry.idempotency_key}/refunded",
+            case_id=case.id,
+            status="refunded",
+            reason="",
+            changed_at=entry.issued_at,
+        )
+    )
 
 
 def refundable(session: Session, order_number: str) -> Decimal:
@@ -135,4 +158,4 @@ def _receipt(entry: Refund, currency: str) -> Receipt:
 
 
 def _number(entry: Refund) -> str:
-    return f"R-{entry.id:06d}"
+    return f"RF-{entry.id:06d}"

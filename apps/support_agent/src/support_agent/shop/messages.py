@@ -7,8 +7,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from support_agent.clock import now
+from support_agent.shop.database import WRITER
 from support_agent.shop.errors import KeyReused, UnknownCase
-from support_agent.shop.records import CaseRecord, Customer, Message, Order
+from support_agent.shop.records import CaseRecord, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +21,14 @@ class WrittenMessage:
     written_at: datetime
 
 
-def write_message(session: Session, *, case_id: str, text: str, key: str) -> None:
-    """Write to the customer of the case, once for a key.
+def write_message(
+    session: Session, *, case_id: str, text: str, key: str, outcome: bool = False
+) -> None:
+    """Write to the customer of the case, once for a key; as its `outcome`, it stays with the case.
 
     Raises UnknownCase, and KeyReused when the key stands for another message.
     """
-    # The lock is for databases where writers run side by side; SQLite has one writer already.
-    case = session.get(CaseRecord, case_id, with_for_update=True)
+    case = session.get(CaseRecord, case_id, with_for_update=WRITER)
     if case is None:
         raise UnknownCase(case_id)
     earlier = session.scalar(select(Message).where(Message.idempotency_key == key))
@@ -34,16 +36,17 @@ def write_message(session: Session, *, case_id: str, text: str, key: str) -> Non
         if (earlier.case_id, earlier.text) != (case_id, text):
             raise KeyReused(key, f"{earlier.text!r} to {earlier.case_id}", f"{text!r} to {case_id}")
         return
-    recipient = session.scalars(
-        select(Customer.email)
-        .join(Order, Order.customer_id == Customer.id)
-        .where(Order.number == case.order_number)
-    ).one()
     session.add(
         Message(
-            idempotency_key=key, case_id=case_id, recipient=recipient, text=text, written_at=now()
+            idempotency_key=key,
+            case_id=case_id,
+            recipient=case.customer.email,
+            text=text,
+            written_at=now(),
         )
     )
+    if outcome:
+        case.outcome = text
 
 
 def messages_of(session: Session, case_id: str) -> list[WrittenMessage]:

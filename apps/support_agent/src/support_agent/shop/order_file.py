@@ -1,17 +1,32 @@
 """Reading an order file: text in, checked orders and bad rows out. Touches no database.
 
-The file is CSV in UTF-8 with a header. Each row is one article; what belongs to the whole order
+What a file says is the same whatever it is written in; `order_json` reads the other kind. This one
+is CSV in UTF-8 with a header. Each row is one article; what belongs to the whole order
 (its moment, customer and payment) is repeated on each of its rows and must be the same there.
 """
 
 import csv
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
+from importlib.resources.abc import Traversable
 from itertools import groupby
+from pathlib import Path
 
+from support_agent.shop.errors import FileRefused
+from support_agent.shop.fields import (
+    LONGEST_METHOD,
+    ORDER_NUMBER,
+    PAYMENT_REFERENCE,
+    QUANTITY,
+    SKU,
+    read_amount,
+    read_email,
+    read_matching,
+    read_moment,
+    read_text,
+)
 from support_agent.shop.money import CURRENCY
 
 COLUMNS = (
@@ -29,37 +44,30 @@ COLUMNS = (
     "amount_paid",
 )
 
-ORDER_NUMBER = re.compile(r"[A-Z]{1,3}-[0-9]{1,10}")
-SKU = re.compile(r"[A-Z0-9][A-Z0-9-]{0,39}")
-EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
-QUANTITY = re.compile(r"[1-9][0-9]{0,3}")
-AMOUNT = re.compile(r"[0-9]{1,7}\.[0-9]{2}")
-PAYMENT_REFERENCE = re.compile(r"[A-Z0-9][A-Z0-9-]{0,39}|")
-LONGEST_TEXT = 200
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class BadRow:
-    """A row that cannot be imported, and why."""
+    """A row that cannot be imported, and why. What has no lines names its `place` instead."""
 
     line: int
     reason: str
+    place: str = ""
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.reason}"
+        return f"{self.place or f'line {self.line}'}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
 class OrderHead:
-    """What every row of an order repeats."""
+    """What belongs to the whole order."""
 
     number: str
     ordered_at: datetime
     customer_name: str
     customer_email: str
-    payment_reference: str
-    payment_method: str
-    amount_paid: Decimal
+    note: str = ""
+    dispatched_at: datetime | None = None
+    delivered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +81,32 @@ class OrderLine:
 
 
 @dataclass(frozen=True, slots=True)
+class FiledPayment:
+    """One payment for an order."""
+
+    reference: str
+    method: str
+    amount: Decimal
+    paid_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FiledOrder:
-    """One order of the file, complete and checked. `line` is its first row."""
+    """One order of the file, complete and checked. `line` is its first row; what has no lines
+    counts its orders and names the `place` of each."""
 
     line: int
     head: OrderHead
     lines: tuple[OrderLine, ...]
+    payments: tuple[FiledPayment, ...]
+    place: str = ""
+
+    @property
+    def total(self) -> Decimal:
+        return sum((one.quantity * one.unit_price for one in self.lines), Decimal(0))
+
+    def bad(self, reason: str) -> BadRow:
+        return BadRow(self.line, reason, self.place)
 
 
 @dataclass(slots=True)
@@ -96,7 +124,7 @@ class OrderFile:
             self.left_out.add(order_number)
 
 
-FileRow = tuple[int, OrderHead, OrderLine]
+FileRow = tuple[int, OrderHead, FiledPayment | None, OrderLine]
 
 
 def read_order_file(text: Iterable[str]) -> OrderFile:
@@ -105,11 +133,7 @@ def read_order_file(text: Iterable[str]) -> OrderFile:
     rows = sorted(_rows(text, file), key=lambda row: (row[1].number, row[0]))
     for _, group in groupby(rows, key=lambda row: row[1].number):
         _gather_order(list(group), file)
-    _check_across_orders(file)
-    file.orders = [order for order in file.orders if order.head.number not in file.left_out]
-    file.orders.sort(key=lambda order: order.line)
-    file.bad_rows.sort()
-    return file
+    return check_across_orders(file)
 
 
 def _rows(text: Iterable[str], file: OrderFile) -> Iterator[FileRow]:
@@ -136,7 +160,9 @@ def _rows(text: Iterable[str], file: OrderFile) -> Iterator[FileRow]:
         file.bad_rows.append(BadRow(line, f"not CSV from here on: {broken}"))
 
 
-def _parse(header: Sequence[str], values: Sequence[str]) -> tuple[OrderHead, OrderLine]:
+def _parse(
+    header: Sequence[str], values: Sequence[str]
+) -> tuple[OrderHead, FiledPayment | None, OrderLine]:
     """The row as values. Raises ValueError with the column and what is wrong there."""
     if len(values) != len(header):
         raise ValueError(f"{len(values)} values for {len(header)} columns")
@@ -144,36 +170,45 @@ def _parse(header: Sequence[str], values: Sequence[str]) -> tuple[OrderHead, Ord
     if cells["currency"] != CURRENCY:
         raise ValueError(f"currency: {cells['currency']!r} is not {CURRENCY}")
     head = OrderHead(
-        number=_matching(cells, "order_number", ORDER_NUMBER, "an order number like A-1042"),
-        ordered_at=_moment(cells, "ordered_at"),
-        customer_name=_text(cells, "customer_name"),
-        customer_email=_matching(cells, "customer_email", EMAIL, "an e-mail address").lower(),
-        payment_reference=_matching(
-            cells, "payment_reference", PAYMENT_REFERENCE, "a reference like PAY-34630B2E"
-        ),
-        payment_method=cells["payment_method"] and _text(cells, "payment_method"),
-        amount_paid=_amount(cells, "amount_paid"),
+        number=read_matching(cells, "order_number", ORDER_NUMBER, "an order number like A-1042"),
+        ordered_at=read_moment(cells, "ordered_at"),
+        customer_name=read_text(cells, "customer_name"),
+        customer_email=read_email(cells, "customer_email"),
     )
-    paid = head.amount_paid > 0
-    if paid != bool(head.payment_reference) or paid != bool(head.payment_method):
+    line = OrderLine(
+        sku=read_matching(cells, "sku", SKU, "an article number like KIT-0101"),
+        product=read_text(cells, "product"),
+        quantity=int(read_matching(cells, "quantity", QUANTITY, "a whole number from 1 to 9999")),
+        unit_price=read_amount(cells, "unit_price"),
+    )
+    return head, _payment(cells), line
+
+
+def _payment(cells: Mapping[str, str]) -> FiledPayment | None:
+    payment = FiledPayment(
+        reference=read_matching(
+            cells,
+            "payment_reference",
+            PAYMENT_REFERENCE,
+            "a reference like PAY-34630B2E or ch_3PqR",
+        ),
+        method=cells["payment_method"] and read_text(cells, "payment_method", LONGEST_METHOD),
+        amount=read_amount(cells, "amount_paid"),
+    )
+    paid = payment.amount > 0
+    if paid != bool(payment.reference) or paid != bool(payment.method):
         raise ValueError(
             "amount_paid: a paid order has a reference and a method, an unpaid one neither"
         )
-    line = OrderLine(
-        sku=_matching(cells, "sku", SKU, "an article number like KIT-0101"),
-        product=_text(cells, "product"),
-        quantity=int(_matching(cells, "quantity", QUANTITY, "a whole number from 1 to 9999")),
-        unit_price=_amount(cells, "unit_price"),
-    )
-    return head, line
+    return payment if paid else None
 
 
 def _gather_order(rows: list[FileRow], file: OrderFile) -> None:
     """Make one order of its rows, or note which of them do not fit together."""
-    first_line, head, _ = rows[0]
+    first_line, head, payment, _ = rows[0]
     bought: dict[str, OrderLine] = {}
-    for line, other, article in rows:
-        if other != head:
+    for line, *other, article in rows:
+        if other != [head, payment]:
             reason = f"order {head.number} reads differently on line {first_line}"
             file.leave_out(head.number, BadRow(line, reason))
         elif article.sku in bought:
@@ -182,58 +217,40 @@ def _gather_order(rows: list[FileRow], file: OrderFile) -> None:
         bought.setdefault(article.sku, article)
     if head.number in file.left_out:
         return
-    total = sum((article.quantity * article.unit_price for article in bought.values()), Decimal(0))
-    if head.amount_paid > total:
-        reason = f"amount_paid: {head.amount_paid} is more than the order's total of {total}"
+    paid = () if payment is None else (payment,)
+    order = FiledOrder(first_line, head, tuple(bought.values()), paid)
+    if payment is not None and payment.amount > order.total:
+        reason = f"amount_paid: {payment.amount} is more than the order's total of {order.total}"
         file.leave_out(head.number, BadRow(first_line, reason))
-    file.orders.append(FiledOrder(first_line, head, tuple(bought.values())))
+    file.orders.append(order)
 
 
-def _check_across_orders(file: OrderFile) -> None:
-    """One payment pays one order, and one e-mail address is one person."""
+def check_across_orders(file: OrderFile) -> OrderFile:
+    """One payment pays one order, and one e-mail address is one person; then the file is read."""
     payer: dict[str, str] = {}
     person: dict[str, str] = {}
     for order in sorted(file.orders, key=lambda order: order.line):
         head = order.head
-        if head.payment_reference and payer.setdefault(head.payment_reference, head.number) != (
-            head.number
-        ):
-            other = payer[head.payment_reference]
-            reason = f"payment_reference: {head.payment_reference} paid order {other} already"
-            file.leave_out(head.number, BadRow(order.line, reason))
+        for payment in order.payments:
+            other = payer.setdefault(payment.reference, head.number)
+            if other != head.number:
+                reason = f"payment_reference: {payment.reference} paid order {other} already"
+                file.leave_out(head.number, order.bad(reason))
         name = person.setdefault(head.customer_email, head.customer_name)
         if name != head.customer_name:
             reason = f"customer_name: {head.customer_email} is {name!r} further up"
-            file.leave_out(head.number, BadRow(order.line, reason))
+            file.leave_out(head.number, order.bad(reason))
+    file.orders = [order for order in file.orders if order.head.number not in file.left_out]
+    file.orders.sort(key=lambda order: order.line)
+    file.bad_rows.sort()
+    return file
 
 
-def _matching(cells: Mapping[str, str], column: str, pattern: re.Pattern[str], what: str) -> str:
-    value = cells[column]
-    if not pattern.fullmatch(value):
-        raise ValueError(f"{column}: {value!r} is not {what}")
-    return value
-
-
-def _text(cells: Mapping[str, str], column: str) -> str:
-    value = cells[column]
-    if not value.strip() or value != value.strip() or not value.isprintable():
-        raise ValueError(f"{column}: {value!r} is empty, padded, or holds control characters")
-    if len(value) > LONGEST_TEXT:
-        raise ValueError(f"{column}: longer than {LONGEST_TEXT} characters")
-    return value
-
-
-def _amount(cells: Mapping[str, str], column: str) -> Decimal:
-    return Decimal(_matching(cells, column, AMOUNT, "an amount like 64.50"))
-
-
-def _moment(cells: Mapping[str, str], column: str) -> datetime:
-    value = cells[column]
+def read_utf8(source: Path | Traversable) -> str:
+    """The text of the file. Raises FileRefused with the first line that is no UTF-8."""
+    content = source.read_bytes()
     try:
-        moment = datetime.fromisoformat(value)
-        in_utc = moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError(f"{column}: {value!r} is not a moment like 2026-07-28T07:44:28Z") from None
-    if moment.tzinfo is None:
-        raise ValueError(f"{column}: {value!r} has no time zone; add Z or an offset")
-    return in_utc
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as wrong:
+        line = content.count(b"\n", 0, wrong.start) + 1
+        raise FileRefused([BadRow(line, "not UTF-8; save the file as UTF-8")]) from None

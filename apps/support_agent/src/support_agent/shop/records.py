@@ -1,22 +1,54 @@
 """The shop's own records, in the order of a case's life.
 
-A customer places an order of items and pays for it. Later the customer asks for money back: a case
-is opened. Each change of a case is written down under an idempotency key, so is each message to the
-customer and each refund: a repeated key is the same fact told twice, never a second fact. Refunds
-are never updated or deleted; each call that asked for one is a row of its own.
+A customer places an order of items and pays for it. Later the customer asks for money back, or for
+a person: a case is opened. Each change of a case is written down under an idempotency key, so is
+each message to the customer and each refund: a repeated key is the same fact told twice, never a
+second fact. Refunds are never updated or deleted; each call that asked for one is a row of its own.
+
+Beside them stand the articles of the knowledge base. A changed text is a new version, and the old
+ones stay, so that what an answer cited can still be read.
+
+A change here needs a version of the schema: see the folder `migrations`.
 """
 
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Literal, get_args
 
-from sqlalchemy import CheckConstraint, Enum, ForeignKey, String, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    Enum,
+    ForeignKey,
+    ForeignKeyConstraint,
+    String,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from support_agent.clock import Moment
 from support_agent.shop.money import Money
 
-CaseStatus = Literal["opened", "pending_approval", "approved", "rejected", "expired"]
+CaseKind = Literal["refund", "escalation"]
+CasePriority = Literal["low", "normal", "high", "urgent"]
+CaseStatus = Literal[
+    "opened",
+    "pending_approval",
+    "approved",
+    "refunded",
+    "rejected",
+    "expired",
+    "failed",
+    "with_person",
+    "closed",
+]
+
+Author = Literal["customer", "agent", "person", "system"]
+TalkMode = Literal["agent", "waiting", "person"]
+
+
+def _one_of(words: Any, name: str) -> Enum:
+    """A column that holds one of a Literal's words, and a table that refuses any other."""
+    return Enum(*get_args(words), name=name, native_enum=False, create_constraint=True)
 
 
 class Record(DeclarativeBase):
@@ -25,9 +57,11 @@ class Record(DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         Decimal: Money,
         datetime: Moment,
-        CaseStatus: Enum(
-            *get_args(CaseStatus), name="case_status", native_enum=False, create_constraint=True
-        ),
+        CaseKind: _one_of(CaseKind, "case_kind"),
+        CasePriority: _one_of(CasePriority, "case_priority"),
+        CaseStatus: _one_of(CaseStatus, "case_status"),
+        Author: _one_of(Author, "line_author"),
+        TalkMode: _one_of(TalkMode, "talk_mode"),
     }
 
 
@@ -42,7 +76,7 @@ class Customer(Record):
 
 
 class Order(Record):
-    """What a customer bought at one moment."""
+    """What a customer bought at one moment. The note is the customer's own words, or empty."""
 
     __tablename__ = "orders"
 
@@ -50,6 +84,9 @@ class Order(Record):
     customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id"), index=True)
     ordered_at: Mapped[datetime]
     currency: Mapped[str] = mapped_column(String(3))
+    note: Mapped[str] = mapped_column(default="")
+    dispatched_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
 
     customer: Mapped[Customer] = relationship()
     items: Mapped[list["OrderItem"]] = relationship(order_by="OrderItem.sku")
@@ -73,7 +110,8 @@ class OrderItem(Record):
 
 
 class Payment(Record):
-    """Money that came in for an order. What was never paid is never refunded."""
+    """Money that came in for an order, twice if it was charged twice. What was never paid is never
+    refunded."""
 
     __tablename__ = "payments"
     __table_args__ = (CheckConstraint("amount > 0", name="a_payment_is_more_than_nothing"),)
@@ -82,20 +120,67 @@ class Payment(Record):
     order_number: Mapped[str] = mapped_column(ForeignKey("orders.number"), index=True)
     method: Mapped[str] = mapped_column(String(40))
     amount: Mapped[Decimal]
+    paid_at: Mapped[datetime | None]
+
+
+class CaseCounter(Record):
+    """The last number given to a case of this kind. Its row is the lock of those who want one."""
+
+    __tablename__ = "case_counters"
+
+    kind: Mapped[CaseKind] = mapped_column(primary_key=True)
+    last: Mapped[int]
 
 
 class CaseRecord(Record):
-    """A customer's request for money back, and how far it got."""
+    """A customer's request, and how far it got: money back for an order, or a person to talk to."""
 
     __tablename__ = "cases"
-    __table_args__ = (CheckConstraint("amount > 0", name="a_case_asks_for_more_than_nothing"),)
+    __table_args__ = (
+        CheckConstraint("amount > 0", name="a_case_asks_for_more_than_nothing"),
+        CheckConstraint(
+            "(kind = 'refund' AND order_number IS NOT NULL AND amount IS NOT NULL)"
+            " OR (kind = 'escalation' AND order_number IS NULL AND amount IS NULL)",
+            name="a_refund_has_an_order_and_an_amount",
+        ),
+        CheckConstraint(
+            "(status = 'refunded') = (refunded_amount IS NOT NULL)",
+            name="a_refunded_case_says_how_much",
+        ),
+    )
 
     id: Mapped[str] = mapped_column(String(200), primary_key=True)
-    order_number: Mapped[str] = mapped_column(ForeignKey("orders.number"), index=True)
-    amount: Mapped[Decimal]
+    kind: Mapped[CaseKind] = mapped_column(default="refund")
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id"), index=True)
+    conversation_id: Mapped[str] = mapped_column(String(200), default="", index=True)
+    priority: Mapped[CasePriority] = mapped_column(default="normal")
+    order_number: Mapped[str | None] = mapped_column(ForeignKey("orders.number"), index=True)
+    amount: Mapped[Decimal | None]
     reason: Mapped[str]
+    policy: Mapped[str] = mapped_column(String(100), default="")
     status: Mapped[CaseStatus] = mapped_column(default="opened", index=True)
+    refunded_amount: Mapped[Decimal | None]
+    outcome: Mapped[str] = mapped_column(default="")
     opened_at: Mapped[datetime]
+
+    customer: Mapped[Customer] = relationship()
+    order: Mapped[Order | None] = relationship()
+    changes: Mapped[list["CaseChange"]] = relationship(order_by="CaseChange.id")
+
+
+class CaseRequest(Record):
+    """One time that the customer asked, in the customer's words. Many requests, one open case."""
+
+    __tablename__ = "case_requests"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    idempotency_key: Mapped[str] = mapped_column(String(400), unique=True)
+    case_id: Mapped[str] = mapped_column(ForeignKey("cases.id"), index=True)
+    reason: Mapped[str]
+    opened_the_case: Mapped[bool]
+    asked_at: Mapped[datetime]
+
+    case: Mapped[CaseRecord] = relationship()
 
 
 class CaseChange(Record):
@@ -149,3 +234,64 @@ class Message(Record):
     recipient: Mapped[str] = mapped_column(String(254))
     text: Mapped[str]
     written_at: Mapped[datetime]
+
+
+class ArticleVersion(Record):
+    """One text that an article of the knowledge base had, named by its digest. Never changed."""
+
+    __tablename__ = "article_versions"
+
+    article_id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    version: Mapped[str] = mapped_column(String(12), primary_key=True)
+    title: Mapped[str] = mapped_column(String(200))
+    body: Mapped[str]
+    imported_at: Mapped[datetime]
+
+
+class ArticleRecord(Record):
+    """An article of the knowledge base: which of its versions is read now."""
+
+    __tablename__ = "articles"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["id", "version"], ["article_versions.article_id", "article_versions.version"]
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    version: Mapped[str] = mapped_column(String(12))
+
+    text: Mapped[ArticleVersion] = relationship()
+
+
+class Talk(Record):
+    """One conversation with a customer. `waiting`: a person was asked for and has not come yet."""
+
+    __tablename__ = "talks"
+
+    id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id"), index=True)
+    started_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    mode: Mapped[TalkMode] = mapped_column(default="agent", index=True)
+    holder: Mapped[str] = mapped_column(String(200), default="")
+    title: Mapped[str] = mapped_column(String(200), default="")
+
+    customer: Mapped[Customer] = relationship()
+
+
+class TalkLine(Record):
+    """What was said, in order. One for a key."""
+
+    __tablename__ = "talk_lines"
+    __table_args__ = (UniqueConstraint("talk_id", "number", name="a_line_has_its_number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    idempotency_key: Mapped[str] = mapped_column(String(400), unique=True)
+    talk_id: Mapped[str] = mapped_column(ForeignKey("talks.id"))
+    number: Mapped[int]
+    author: Mapped[Author]
+    name: Mapped[str] = mapped_column(String(200))
+    text: Mapped[str]
+    said_at: Mapped[datetime]
+    case_id: Mapped[str] = mapped_column(String(200), default="")

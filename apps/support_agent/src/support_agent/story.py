@@ -1,4 +1,4 @@
-"""`python -m support_agent.demo`: a refund that survives kill -9, played with real processes.
+"""`python -m support_agent.story`: a refund that survives kill -9, played with real processes.
 
 Nothing is staged but one pause: the refund is held for a moment after the money has moved and
 before the engine has heard of it, so that the worst moment to die can be hit.
@@ -214,7 +214,7 @@ def how_to_look_deeper(story: Story, kept: bool) -> None:
     shop = f"sqlite:///{folder / 'shop.db'}"
     story.console.print(Text("\nLook deeper", style="bold cyan"))
     if not kept:
-        story.say("python -m support_agent.demo --keep story")
+        story.say("python -m support_agent.story --keep story")
         story.say("   plays again and keeps the files", style="dim")
     for command, what in (
         (f"sqlite3 {folder / 'shop.db'} 'SELECT * FROM refund_calls'", "the shop's own records"),
@@ -254,7 +254,7 @@ def tell(console: Console, folder: Path, *, kept: bool) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when the money moved exactly once and the customer was told exactly once, else 1."""
-    parser = argparse.ArgumentParser(prog="python -m support_agent.demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m support_agent.story", description=__doc__)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the files of the run here")
     keep: Path | None = parser.parse_args(arguments).keep
     # Without this, a polite kill of the demonstration would leave its engine running.

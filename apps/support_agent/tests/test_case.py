@@ -13,7 +13,8 @@ from sqlalchemy import Engine
 
 from adjourn import Actor
 from adjourn.testing import Sandbox
-from support_agent.desk import Request, Said, app, contact_request, refund_request
+from support_agent.app import app
+from support_agent.case import NOBODY_DECIDED, Request, Said, contact_request, refund_case
 from support_agent.desk_queue import GRACE, LENA, OMAR, fill_desk
 from support_agent.engine_process import free_port
 from support_agent.shop.cases import status_of
@@ -28,7 +29,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 def asked(amount: str = "64.50") -> Request:
     said = [Said("Amina", "customer", "It is broken.")]
-    return Request("C-1", "A-1042", Decimal(amount), "Broken.", said, "I propose it.")
+    return Request("C-1", "A-1042", Decimal(amount), "Broken.", said, proposal="I propose it.")
 
 
 def outcome(shop: Engine) -> tuple[str, list[Decimal], list[str]]:
@@ -40,29 +41,31 @@ def outcome(shop: Engine) -> tuple[str, list[Decimal], list[str]]:
 
 def test_an_approved_refund_is_paid_once_and_the_customer_is_told(shop: Engine) -> None:
     with Sandbox(app) as box:
-        box.start(refund_request, asked(), id="C-1")
+        box.start(refund_case, asked(), id="C-1")
         box.inbox("support").one().approve(by=LENA)
         box.crash()
         box.advance(seconds=10)
-        assert box.result("C-1") == "approved"
-    assert outcome(shop) == ("approved", [Decimal("64.50")], ["You get 64.50 EUR back."])
+        assert box.result("C-1") == "refunded"
+    told = "You get 64.50 EUR back, to the payment that you made."
+    assert outcome(shop) == ("refunded", [Decimal("64.50")], [told])
 
 
 def test_a_lowered_amount_is_paid_and_explained(shop: Engine) -> None:
     with Sandbox(app) as box:
-        box.start(refund_request, asked(), id="C-1")
+        box.start(refund_case, asked(), id="C-1")
         box.inbox("support").one().approve(by=LENA, amount="30.00", reason="The lid only.")
         box.advance(seconds=10)
     status, paid, told = outcome(shop)
-    assert (status, paid) == ("approved", [Decimal("30.00")])
+    assert (status, paid) == ("refunded", [Decimal("30.00")])
     assert told == [
-        "You get 30.00 EUR back. We could not refund the 64.50 EUR you asked for: The lid only."
+        "You get 30.00 EUR back, to the payment that you made. "
+        "You asked for 64.50 EUR: The lid only."
     ]
 
 
 def test_a_rejection_and_an_expiry_read_differently(shop: Engine) -> None:
     with Sandbox(app) as box:
-        box.start(refund_request, asked(), id="C-1")
+        box.start(refund_case, asked(), id="C-1")
         box.inbox("support").one().reject(by=LENA, reason="It was used.")
         box.advance(seconds=10)
     assert outcome(shop) == ("rejected", [], ["We cannot refund it: It was used."])
@@ -70,36 +73,36 @@ def test_a_rejection_and_an_expiry_read_differently(shop: Engine) -> None:
 
 def test_nobody_decides_for_seven_days(shop: Engine) -> None:
     with Sandbox(app) as box:
-        box.start(refund_request, asked(), id="C-1")
+        box.start(refund_case, asked(), id="C-1")
         box.advance(days=7)
         assert box.result("C-1") == "expired"
     status, paid, told = outcome(shop)
     assert (status, paid) == ("expired", [])
-    assert told == ["Nobody looked at your request in time. Please ask again."]
+    assert told == [NOBODY_DECIDED]
 
 
 def test_a_large_one_is_for_finance(shop: Engine) -> None:
     """The fixture's order paid 124.10 EUR, so finance can lower what it was asked for."""
     with Sandbox(app) as box:
-        box.start(refund_request, asked("124.10"), id="C-1")
+        box.start(refund_case, asked("124.10"), id="C-1")
         row = box.inbox().one().row
     assert (row.to, row.need, row.risk) == (["group:support"], 1, "medium")
 
 
 def test_another_refund_of_the_order_meanwhile_supersedes_the_decision(shop: Engine) -> None:
     with Sandbox(app) as box:
-        box.start(refund_request, asked(), id="C-1")
+        box.start(refund_case, asked(), id="C-1")
         other = Request("C-2", "A-1042", Decimal("20.00"), "Chipped.")
-        box.start(refund_request, other, id="C-2")
+        box.start(refund_case, other, id="C-2")
         first, second = box.inbox("support")
         second.approve(by=LENA)
         box.advance(seconds=10)
         first.approve(by=OMAR)
         box.advance(seconds=10)
-        assert (box.result("C-2"), box.result("C-1")) == ("approved", "withdrawn")
+        assert (box.result("C-2"), box.result("C-1")) == ("refunded", "rejected")
     status, paid, told = outcome(shop)
     assert (status, paid) == ("rejected", [])
-    assert told == ["Your order has changed meanwhile, so we look at it anew."]
+    assert told == ["Your order has changed meanwhile. Please ask us again."]
 
 
 def test_an_address_changes_only_when_a_person_says_so(shop: Engine) -> None:
@@ -144,7 +147,7 @@ def test_the_shipped_day_leaves_a_desk_with_something_of_everything(
 @pytest.mark.slow
 def test_the_desk_serves_its_dashboard_until_it_is_stopped(tmp_path: Path) -> None:
     port = free_port()
-    command = [sys.executable, "-m", "support_agent.desk_demo", "--port", str(port)]
+    command = [sys.executable, "-m", "support_agent.serve", "--port", str(port)]
     with subprocess.Popen(
         [*command, "--keep", str(tmp_path / "desk")], stdout=subprocess.PIPE, text=True
     ) as desk:

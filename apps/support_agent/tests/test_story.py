@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from support_agent.demo import CASE, faults
 from support_agent.engine_process import Answer
 from support_agent.shop.database import open_database
 from support_agent.shop.ledger import LedgerEntry, Receipt
 from support_agent.shop.messages import WrittenMessage
+from support_agent.story import CASE, faults
 
-DEMONSTRATION = [sys.executable, "-m", "support_agent.demo"]
+DEMONSTRATION = [sys.executable, "-m", "support_agent.story"]
 MOMENT = datetime(2026, 8, 1, tzinfo=UTC)
 ENTRY = LedgerEntry(
-    Receipt("R-000001", CASE.id, CASE.order_number, CASE.amount, "EUR", MOMENT), "key", calls=2
+    Receipt("RF-000001", CASE.id, CASE.order_number, CASE.amount, "EUR", MOMENT), "key", calls=2
 )
 MESSAGE = WrittenMessage("amina@example.org", "You get 64.50 EUR back.", MOMENT)
 APPROVED = Answer(200, {"runtimeStatus": "Completed", "output": "approved"})

@@ -1,0 +1,115 @@
+"""A customer wants a person: somebody is asked for, takes the talk over, and hands it back."""
+
+from dataclasses import dataclass, field
+
+from adjourn import (
+    Approved,
+    Context,
+    Conversation,
+    Expired,
+    Rejected,
+    current_activity,
+    group,
+    role,
+)
+from support_agent.app import app
+from support_agent.case import AGENT, News, Said, lines_of
+from support_agent.live import HUB, Changed
+from support_agent.shop import cases, messages
+from support_agent.shop.records import CaseRecord, CaseStatus
+from support_agent.workflow import PATIENTLY, records
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What the talk passes on."""
+
+    case_id: str
+    talk_id: str
+    customer: str
+    reason: str
+    conversation: list[Said] = field(default_factory=list[Said])
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """Whoever approves takes the conversation over."""
+
+    case_id: str
+    customer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Somebody has taken the talk over."""
+
+    case_id: str
+    person: str
+
+
+NOBODY_CAME = (
+    "Nobody of our team could come in time. That is our fault: ask again, and we will try to be "
+    "quicker."
+)
+
+
+@app.orchestrator
+async def handover(ctx: Context, asked: Handover) -> str:
+    """Ask for a person, wait until they hand back, and close the case."""
+    urgent = await ctx.call_activity(is_urgent, asked.case_id)
+    decision = await ctx.approval(
+        TakeOver(asked.case_id, asked.customer, asked.reason),
+        title=f"{asked.customer} asks for a person: {asked.reason}"[:300],
+        evidence=[Conversation(lines=lines_of(asked.conversation))],
+        to=group("support"),
+        policy="speak-to-a-person",
+        risk="medium" if urgent else "low",
+        requester=AGENT,
+        on_behalf_of=asked.customer,
+        due="15m" if urgent else "2h",
+        remind=["30m", "4h"],
+        escalate={"1h" if urgent else "8h": role("lead")},
+        expires="3d",
+        undo="0s",
+    )
+    match decision:
+        case Approved(by=[person, *_]):
+            await ctx.call_activity(close_talk_case, asked.case_id, "with_person", "")
+            ctx.raise_event(asked.talk_id, "Arrived", Arrived(asked.case_id, person))
+            await ctx.wait_for_external_event("HandedBack", str)
+            await ctx.call_activity(close_talk_case, asked.case_id, "closed", "")
+            return "handed back"
+        case Rejected(reason=reason):
+            status, text = "closed", f"Nobody of our team takes this over: {reason}"
+        case Expired():
+            status, text = "expired", NOBODY_CAME
+        case _:
+            status, text = "closed", "Your request for a person was withdrawn."
+    await ctx.call_activity(close_talk_case, asked.case_id, status, text)
+    note = f"The customer asked for a person (case {asked.case_id}) and was told: {text}"
+    ctx.raise_event(asked.talk_id, "News", News(asked.case_id, status, text, note))
+    return status
+
+
+@app.activity(retry=PATIENTLY)
+def is_urgent(case_id: str) -> bool:
+    """Whether the records call the case high or urgent."""
+    with records() as session:
+        case = session.get(CaseRecord, case_id)
+        return case is not None and case.priority in ("high", "urgent")
+
+
+@app.activity(retry=PATIENTLY)
+def close_talk_case(case_id: str, status: CaseStatus, text: str) -> None:
+    """Move the case, and write to the customer where there is something to say; a repeated call
+    changes nothing."""
+    with records() as session:
+        key = current_activity().idempotency_key
+        talk_id = session.get_one(CaseRecord, case_id).conversation_id
+        cases.move_case(session, case_id, status, reason=text, key=key)
+        if text:
+            messages.write_message(
+                session, case_id=case_id, text=text, key=f"{key}/told", outcome=True
+            )
+    HUB.publish(talk_id, Changed())

@@ -1,0 +1,109 @@
+"""`python -m support_agent.serve`: the whole support agent, with a day's requests on the desk.
+
+It serves until Ctrl-C. Nothing is staged: approving pays in the shop's own ledger. A server that is
+killed is started again on the same files, so that a visitor may try.
+"""
+
+import argparse
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+from rich.text import Text
+
+from support_agent.clock import now
+from support_agent.desk_queue import fill_desk
+from support_agent.engine_process import (
+    EngineProcess,
+    EngineTrouble,
+    free_port,
+    listens,
+    start_engine,
+)
+from support_agent.shop.database import DATABASE_VARIABLE, open_database
+from support_agent.shop.shipped import import_shipped
+
+PORT = 7071
+TRY = "I was charged twice for order A-1201"
+
+
+def serve(console: Console, folder: Path, port: int) -> int:
+    """Fill a desk in `folder`, or take up the one that is there, and serve it; the exit code."""
+    shop = f"sqlite:///{folder / 'shop.db'}"
+    database = folder / "desk.db"
+    records = open_database(shop)
+    said = import_shipped(records, now())
+    records.dispose()
+    if not database.exists():
+        console.print(said)
+        console.print(f"{fill_desk(database, shop, now())} requests of two days are on the desk.")
+    engine: EngineProcess | None = None
+    try:
+        while True:
+            engine = _start(database, port, folder, shop)
+            _tell(console, engine)
+            code = engine.process.wait()
+            if code != -signal.SIGKILL:
+                return code
+            line = f"Process {engine.pid} was killed. It starts again on the same files."
+            console.print(Text(line, style="bold red"))
+    except EngineTrouble as trouble:
+        console.print(Text(str(trouble), style="bold red"), soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        if engine is not None:
+            engine.stop()
+
+
+def _start(database: Path, port: int, folder: Path, shop: str) -> EngineProcess:
+    return start_engine(
+        database,
+        port,
+        folder / "server.log",
+        {DATABASE_VARIABLE: shop},
+        target="support_agent.site:app",
+    )
+
+
+def _tell(console: Console, engine: EngineProcess) -> None:
+    """Where to go, what to type, and what to try."""
+    green = "bold green"
+    console.print(Text(f"\nThe customers' chat:       {engine.address}/chat/", style=green))
+    console.print(f'   Be Amina Diallo, and write: "{TRY}". Then: "yes please".', soft_wrap=True)
+    console.print(Text(f"The supervisors' dashboard: {engine.address}/", style=green))
+    console.print("   Be Lena Fischer: change the amount, approve, and look at the chat again.")
+    console.print(f"To see that nothing is lost: kill -9 {engine.pid}", style="dim")
+    console.print("Ctrl-C ends it.", style="dim")
+    console.file.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when somebody ended it, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m support_agent.serve", description=__doc__)
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the files here, and go on")
+    parser.add_argument("--port", type=int, help=f"{PORT}, or a free one, without it")
+    asked = parser.parse_args(arguments)
+    port: int = asked.port or (free_port() if listens(PORT) else PORT)
+    keep: Path | None = asked.keep
+    # Without this, a polite kill of the demonstration would leave its server running.
+    signal.signal(signal.SIGTERM, _leave)
+    console = Console(highlight=False)
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        return serve(console, keep.resolve(), port)
+    with tempfile.TemporaryDirectory(prefix="adjourn-support-") as folder:
+        return serve(console, Path(folder), port)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

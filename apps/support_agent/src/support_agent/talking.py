@@ -1,0 +1,81 @@
+"""What the pages and the channels do with talks: begin one, write into it, take part in it.
+
+All of it is durable before it returns: a message that was taken is answered, whatever happens to
+the process.
+"""
+
+from datetime import timedelta
+
+from adjourn import Actor, Client, UpdateRefusedError
+from support_agent.agent.budget import CUSTOMER_RATES, TooMuch, rate_refusal
+from support_agent.clock import now
+from support_agent.conversation import Message, Reply, Talk, conversation
+from support_agent.shop import lookup, talks
+from support_agent.shop.database import reading, shop_database, writing
+from support_agent.shop.errors import UnknownCustomer, UnknownTalk
+
+COUNTED = timedelta(days=1)
+
+
+class Refused(Exception):
+    """A message that was not taken, in words for its author."""
+
+    def __init__(self, code: str, words: str, again_in_seconds: int | None = None) -> None:
+        super().__init__(words)
+        self.code = code
+        self.words = words
+        self.again_in_seconds = again_in_seconds
+
+
+async def begin(client: Client, customer_id: int, talk_id: str) -> None:
+    """A talk of this customer; beginning it again changes nothing.
+
+    Raises: UnknownCustomer; UnknownTalk when the id is somebody else's.
+    """
+    with writing(shop_database()) as session:
+        customer = lookup.customer_of(session, customer_id)
+        if customer is None:
+            raise UnknownCustomer(customer_id)
+        talks.begin_talk(session, talk_id, customer_id=customer_id, now=now())
+    state = Talk(customer_id, customer.name)
+    await client.start(conversation, state, id=talk_id, on_conflict="return_existing")
+
+
+async def say(client: Client, talk_id: str, customer_id: int, text: str, message_id: str) -> None:
+    """Write as the customer, once for a message id. Returns when the message is on disk.
+
+    Raises: UnknownTalk when it is not this customer's; Refused.
+    """
+    with reading(shop_database()) as session:
+        talk = talks.talk_of(session, talk_id)
+        if talk is None or talk.customer_id != customer_id:
+            raise UnknownTalk(talk_id)
+        came = talks.arrivals_of(session, customer_id, since=now() - COUNTED)
+    refused = rate_refusal(CUSTOMER_RATES, came, now())
+    if refused is not None:
+        raise _refused(refused)
+    try:
+        await client.update(talk_id, "Say", Message(text), update_id=message_id)
+    except UpdateRefusedError as error:
+        details = error.details if isinstance(error.details, dict) else {}
+        code, again = details.get("code"), details.get("again_in_seconds")
+        raise Refused(str(code or "refused"), error.reason, again) from error
+
+
+def _refused(refused: TooMuch) -> Refused:
+    return Refused(refused.code, refused.words, refused.again_in_seconds)
+
+
+async def answer_as_person(
+    client: Client, talk_id: str, text: str, message_id: str, by: Actor
+) -> None:
+    """Write to the customer, once for a message id.
+
+    Raises: UpdateForbiddenError, UpdateConflictError, UpdateInvalidError.
+    """
+    await client.update(talk_id, "Reply", Reply(text), update_id=message_id, by=by)
+
+
+async def hand_back(client: Client, talk_id: str, by: Actor, update_id: str) -> None:
+    """The assistant answers again. Raises: as `answer_as_person`."""
+    await client.update(talk_id, "HandBack", update_id=update_id, by=by)

@@ -1,0 +1,58 @@
+"""Forms as browsers send them, read strictly."""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+from starlette.exceptions import HTTPException
+
+FORM_LIMIT = 64 * 1024  # bytes: the longest message many times over, as percent signs
+FIELDS_LIMIT = 20
+BODY_SECONDS = 30.0  # a body that takes longer to arrive is given up
+KIND = "application/x-www-form-urlencoded"
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{7,79}")
+
+
+def new_id() -> str:
+    """An id that nobody can guess and nothing else has."""
+    return secrets.token_hex(16)
+
+
+async def form_of(request: Request) -> Mapping[str, str]:
+    """The fields; of several with one name the last counts. Line ends are `\\n`.
+
+    Raises: HTTPException (415 for anything but a plain form, 413 found while reading, 408, 400).
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != KIND:
+        raise HTTPException(415, "Send a form.")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > FORM_LIMIT:
+                    raise HTTPException(413, "That message is too long.")
+    except TimeoutError:
+        raise HTTPException(408, "The form took too long to arrive.") from None
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            max_num_fields=FIELDS_LIMIT,
+            errors="strict",
+        )
+    except (ValueError, UnicodeError):
+        raise HTTPException(400, "This is no form that we can read.") from None
+    return {name: value.replace("\r\n", "\n") for name, value in pairs}
+
+
+def id_in(form: Mapping[str, str], name: str) -> str:
+    """The id under which this form counts once. Raises: HTTPException (400)."""
+    given = form.get(name, "")
+    if not ID.fullmatch(given):
+        raise HTTPException(400, "This form is not whole. Reload the page and send it again.")
+    return given

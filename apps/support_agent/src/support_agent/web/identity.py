@@ -1,0 +1,68 @@
+"""Who looks: a customer by the page's own cookie, a supervisor by whoever signs people in."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from adjourn import Actor
+from support_agent.shop.lookup import CustomerView, customer_of
+from support_agent.shop.records import Customer
+from support_agent.shop.shipped import demo_customers
+
+COOKIE = "support-customer"
+"""Names a customer and proves nothing: as the whole site, it is for this machine only."""
+LONGEST_ID = 12
+OTHERS = 200
+"""Customers that a list to choose from holds."""
+
+READERS = frozenset({"approver", "lead", "auditor", "admin"})
+WRITERS = frozenset({"approver", "lead"})
+
+
+class Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+class Authenticator(Protocol):
+    """Who of the staff sends this request, and what people are called: as Adjourn's own pages ask.
+    Asked anew for every request, so that a lost role counts at once."""
+
+    async def identify(
+        self, headers: Mapping[str, str], cookies: Mapping[str, str]
+    ) -> Actor | None: ...
+
+    def find(self, person: str) -> Named | None: ...
+
+
+def may_read(actor: Actor) -> bool:
+    """Whether they may look at what customers wrote."""
+    return not READERS.isdisjoint(actor.roles)
+
+
+def may_write(actor: Actor) -> bool:
+    """Whether they may answer customers."""
+    return not WRITERS.isdisjoint(actor.roles)
+
+
+def customer_in(session: Session, cookies: Mapping[str, str]) -> CustomerView | None:
+    """The customer whom the cookie names, if there is such a one."""
+    return customer_named(session, cookies.get(COOKIE, ""))
+
+
+def customer_named(session: Session, given: str) -> CustomerView | None:
+    """The customer with this id, as it comes from a form or a cookie."""
+    if not (given.isascii() and given.isdigit() and len(given) <= LONGEST_ID):
+        return None
+    return customer_of(session, int(given))
+
+
+def customers(session: Session) -> tuple[list[CustomerView], list[CustomerView]]:
+    """Whom a visitor may be: those of the demonstration, and others on record by name."""
+    featured = demo_customers(session)
+    known = {customer.id for customer in featured}
+    rows = session.scalars(select(Customer).order_by(Customer.name, Customer.id).limit(OTHERS))
+    others = [CustomerView(row.id, row.email, row.name) for row in rows if row.id not in known]
+    return featured, others

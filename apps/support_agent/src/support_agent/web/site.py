@@ -1,0 +1,270 @@
+"""What both applications are made of: templates, headers, streams, and words for trouble."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import (
+    HTMLResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from adjourn import (
+    AdjournError,
+    Client,
+    InstanceFinishedError,
+    InstanceNotFoundError,
+    UpdateConflictError,
+    UpdateForbiddenError,
+    UpdateInvalidError,
+    UpdateRefusedError,
+)
+from support_agent.live import Hub
+from support_agent.shop.database import reading, shop_database
+from support_agent.web.forms import new_id
+from support_agent.web.streams import Streams
+from support_agent.web.text import plain
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+KEEP = "public, max-age=31536000, immutable"
+PART = "x-part"
+"""A header that the script sends where a part or plain words answer it better than a page."""
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    # With "no-referrer" browsers say `Origin: null` when a form is sent, as for a stranger's page.
+    "referrer-policy": "same-origin",
+}
+"""What every answer says to a browser: nothing of other origins, nothing inline."""
+
+TOLD = {
+    400: ("This form is not whole", "Reload the page and send it again."),
+    401: ("Nobody is signed in", "Sign in first."),
+    403: ("You may not do this", ""),
+    404: ("There is nothing here", "It does not exist, or you may not see it."),
+    405: ("There is nothing here", "This address answers other requests only."),
+    408: ("It took too long", "Send it again."),
+    413: ("That is too much", "That message is too long."),
+    415: ("This form is not whole", "Reload the page and send it again."),
+}
+
+STATUS: Mapping[type[AdjournError], int] = {
+    UpdateForbiddenError: 403,
+    InstanceNotFoundError: 404,
+    UpdateConflictError: 409,
+    UpdateInvalidError: 422,
+    UpdateRefusedError: 409,
+    InstanceFinishedError: 409,
+}
+"""By class; a class that is not here is answered as the nearest one that it derives from, and any
+other with 503: the engine could not take it."""
+NOT_TAKEN = "It could not be sent: the other side does not answer. Try again in a moment."
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+
+Door = Callable[[str, str], str]
+"""From where the application is mounted, and the path that was asked for, to an address."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What one application is made of."""
+
+    client: Client
+    hub: Hub
+    streams: Streams
+    pages: Environment
+    layout: str
+    """The template that all its pages extend."""
+    frame: Mapping[str, Any]
+    """Words that every page of it shows."""
+    door: Door
+    """Where somebody goes who is not signed in."""
+
+
+def make_site(
+    client: Client, hub: Hub, layout: str, frame: Mapping[str, Any], *, door: Door
+) -> FastAPI:
+    """An application without pages of its own yet. `state.streams.end()` lets open streams go."""
+    app = FastAPI(
+        title="Support", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
+    app.state.streams = Streams(hub)
+    app.state.site = Site(client, hub, app.state.streams, _templates(), layout, frame, door)
+    app.mount("/static", StaticFiles(directory=STATIC))
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(AdjournError, _not_taken)
+    app.add_exception_handler(Exception, _broken)
+    app.add_middleware(_Shield)
+    return app
+
+
+def site_of(request: Request) -> Site:
+    return cast("Site", request.app.state.site)
+
+
+def wants_part(request: Request) -> bool:
+    """Whether the script asks, and not a person's browser for a page."""
+    return request.headers.get(PART) == "yes"
+
+
+async def read(look: Callable[[Session], T]) -> T:
+    """What `look` finds in the records, without holding up the pages of others."""
+
+    def find() -> T:
+        with reading(shop_database()) as session:
+            return look(session)
+
+    return await run_in_threadpool(find)
+
+
+def root_of(request: Request) -> str:
+    """Where the application is mounted: "/chat"."""
+    return cast("str", request.scope.get("root_path", ""))
+
+
+def page(request: Request, template: str, *, status: int = 200, **words: Any) -> Response:
+    """The template as an answer. Words that it does not get are an error, not nothing."""
+    site = site_of(request)
+    root = root_of(request)
+
+    def asset(name: str) -> str:
+        return f"{root}/static/{name}?v={_version(name)}"
+
+    here = quote(request.url.path)
+    frame = {"layout": site.layout, "root": root, "here": here, "asset": asset, "me": None}
+    frame |= site.frame
+    return HTMLResponse(site.pages.get_template(template).render(frame | words), status)
+
+
+def stream_of(request: Request, talk_id: str) -> Response:
+    """The talk's stream. Who may listen is for the caller to check."""
+    streams = site_of(request).streams
+    if streams.full:
+        return PlainTextResponse("Too many pages listen. Reload this one to see news.", 429)
+    return StreamingResponse(streams.events(talk_id), media_type="text/event-stream")
+
+
+def refusal_of(error: AdjournError) -> tuple[int, str]:
+    """The status of an answer, and its words."""
+    for kind in type(error).__mro__:
+        if kind in STATUS:
+            return STATUS[kind], plain(error)
+    logger.error("The engine took nothing: %s", type(error).__name__)
+    return 503, NOT_TAKEN
+
+
+def problem(
+    request: Request, status: int, heading: str, words: str, headers: Mapping[str, str] = {}
+) -> Response:
+    """What went wrong: plain words for the script, a page for anybody else."""
+    if wants_part(request):
+        answer: Response = PlainTextResponse(words, status)
+    else:
+        told = {"title": heading, "heading": heading, "words": words, "code": status}
+        told["door"] = site_of(request).door(root_of(request), request.url.path)
+        answer = page(request, "problem.html", status=status, **told)
+    answer.headers.update(headers)
+    return answer
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 401 and request.method in SAFE_METHODS and not wants_part(request):
+        return RedirectResponse(site_of(request).door(root_of(request), request.url.path), 303)
+    heading, words = TOLD.get(error.status_code, ("Something went wrong", ""))
+    if not words or error.status_code == 403:
+        words = str(error.detail)
+    return problem(request, error.status_code, heading, words)
+
+
+async def _not_taken(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AdjournError)
+    status, words = refusal_of(error)
+    return problem(request, status, "It was not taken", words)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    log_id = new_id()[:12]
+    logger.error("Request %s went wrong.", log_id)
+    words = f"Something went wrong inside. The log names it {log_id}; reload the page to go on."
+    return problem(request, 500, "Something went wrong", words, HEADERS)
+
+
+@cache
+def _version(name: str) -> str:
+    """A word that changes with the file, so that browsers may keep it."""
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+
+
+def _templates() -> Environment:
+    """Everything is escaped, and a name that nobody gave is an error."""
+    return Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+
+
+class _Shield:
+    """What acts must come from a page of this origin, wherever we are mounted; and every answer
+    says to browsers what they may do with it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        kept = path.startswith("/static/") and scope.get("query_string", b"")
+
+        async def send_shielded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+                good = message["status"] in (200, 304)
+                headers["cache-control"] = KEEP if kept and good else "no-store"
+            await send(message)
+
+        if scope["method"] not in SAFE_METHODS and not _from_here(Headers(scope=scope)):
+            answer = PlainTextResponse("A page of another origin may not act here.", 403)
+            await answer(scope, receive, send_shielded)
+            return
+        await self._app(scope, receive, send_shielded)
+
+
+def _from_here(headers: Headers) -> bool:
+    if headers.get("sec-fetch-site") not in (None, "same-origin", "none"):
+        return False
+    hosts = [f"{scheme}://{headers.get('host', '').lower()}" for scheme in ("http", "https")]
+    return all(origin.lower() in hosts for origin in headers.getlist("origin"))

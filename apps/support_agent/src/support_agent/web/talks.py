@@ -1,0 +1,241 @@
+"""The supervisors' side: conversations that wait for a person, and answering them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import quote
+
+from fastapi import APIRouter, FastAPI, Request
+from sqlalchemy.orm import Session
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from adjourn import Actor, AdjournError, Client
+from support_agent import talking
+from support_agent.clock import now
+from support_agent.live import Hub
+from support_agent.shop import lookup, talks
+from support_agent.shop.talks import TalkView
+from support_agent.web.cards import A_PERSON, card_of, order_card
+from support_agent.web.forms import form_of, id_in, new_id
+from support_agent.web.identity import Authenticator, may_read, may_write
+from support_agent.web.site import (
+    make_site,
+    page,
+    problem,
+    read,
+    refusal_of,
+    root_of,
+    site_of,
+    stream_of,
+    wants_part,
+)
+from support_agent.web.story import SHOWN_LIMIT, Story, Viewer, head_of, read_story
+from support_agent.web.text import Face, initials, one_line, plain
+
+router = APIRouter()
+
+MAY_NOT_READ = "Reading what customers write takes the role of approver, lead, auditor or admin."
+READ_ONLY = "You may read conversations. Answering customers takes the role of approver or lead."
+
+
+def create_talks(client: Client, hub: Hub, authenticator: Authenticator) -> FastAPI:
+    """The staff's pages over `client`; `authenticator` says who asks, for every request anew.
+
+    Whoever mounts it opens the client before and closes it after serving, and calls
+    `state.streams.end()` when the server stops.
+    """
+
+    def door(root: str, path: str) -> str:
+        return f"/people?back={quote(path)}"
+
+    app = make_site(client, hub, "staff.html", {}, door=door)
+    app.state.people = authenticator
+    app.include_router(router)
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of one person, who may read."""
+
+    request: Request
+    actor: Actor
+    people: Authenticator
+
+    def name_of(self, person: str) -> str:
+        found = self.people.find(person)
+        return one_line(found.name if found is not None else person) or "somebody"
+
+    @property
+    def viewer(self) -> Viewer:
+        return Viewer("staff", self.name_of, self.actor.id)
+
+    @property
+    def me(self) -> Face:
+        name = one_line(self.actor.name) or self.name_of(self.actor.id)
+        return Face(self.actor.id, name, initials(name))
+
+
+async def _visit(request: Request) -> Visit:
+    """Raises: HTTPException: 401 when nobody is signed in, 403 for who may not look."""
+    people = cast("Authenticator", request.app.state.people)
+    actor = await people.identify(request.headers, request.cookies)
+    if actor is None:
+        raise HTTPException(401)
+    if not may_read(actor):
+        raise HTTPException(403, MAY_NOT_READ)
+    return Visit(request, actor, people)
+
+
+@router.get("/")
+async def waiting(request: Request) -> Response:
+    """Conversations that wait for a person, or are with one; the script asks for the rows alone."""
+    visit = await _visit(request)
+
+    def look(session: Session) -> Response:
+        moment = now()
+        found = talks.waiting_for_person(session)
+        heads = [head_of(talk, visit.name_of, moment) for talk in found]
+        template = "_waiting.html" if wants_part(request) else "waiting.html"
+        return page(request, template, title="Conversations", me=visit.me, heads=heads)
+
+    return await read(look)
+
+
+@router.get("/{talk_id}")
+async def talk_page(request: Request, talk_id: str) -> Response:
+    visit = await _visit(request)
+    return await read(lambda session: _page(visit, session, talk_id, new_id()))
+
+
+@router.get("/{talk_id}/news")
+async def news(request: Request, talk_id: str, after: int = 0) -> Response:
+    """The lines behind number `after`, all cards, and who answers: for a page that is open."""
+    visit = await _visit(request)
+
+    def look(session: Session) -> Response:
+        talk = _talk(session, talk_id)
+        story = read_story(session, talk, visit.viewer, now(), after=max(after, 0), limit=None)
+        words = {**_words(visit, session, talk, story), "message_id": new_id()}
+        return page(request, "news.html", story=story, head=story.head, side=(), **words)
+
+    return await read(look)
+
+
+@router.get("/{talk_id}/stream")
+async def stream(request: Request, talk_id: str) -> Response:
+    """Server-sent events: `changed`, `typing`, `delta`, `beat`."""
+    await _visit(request)
+    await read(lambda session: _talk(session, talk_id))
+    return stream_of(request, talk_id)
+
+
+@router.post("/{talk_id}/messages")
+async def answer(request: Request, talk_id: str) -> Response:
+    """Write to the customer, once for a message id; for whoever has taken the conversation over."""
+    visit, form = await _acting(request, talk_id)
+    if not may_write(visit.actor):
+        return await _not_done(visit, talk_id, form, 403, READ_ONLY)
+    text = form.get("text", "").strip()
+    if not text:
+        return await _not_done(visit, talk_id, form, 422, "Write something first.")
+    client = site_of(request).client
+    try:
+        message_id = form["message_id"]
+        await talking.answer_as_person(client, talk_id, text, message_id, visit.actor)
+    except AdjournError as error:
+        return await _not_done(visit, talk_id, form, *refusal_of(error))
+    if wants_part(request):
+        return PlainTextResponse(plain(text), 202)  # as it will stand among the lines
+    return RedirectResponse(f"{root_of(request)}/{talk_id}#end", 303)
+
+
+@router.post("/{talk_id}/hand-back")
+async def hand_back(request: Request, talk_id: str) -> Response:
+    """Let the agent answer again."""
+    visit, form = await _acting(request, talk_id)
+    if not may_write(visit.actor):
+        return await _not_done(visit, talk_id, form, 403, READ_ONLY)
+    client = site_of(request).client
+    try:
+        await talking.hand_back(client, talk_id, visit.actor, form["message_id"])
+    except AdjournError as error:
+        return await _not_done(visit, talk_id, form, *refusal_of(error))
+    return RedirectResponse(f"{root_of(request)}/{talk_id}#end", 303)
+
+
+async def _acting(request: Request, talk_id: str) -> tuple[Visit, Mapping[str, str]]:
+    """Who acts, on a talk that is there, by a form that counts once."""
+    visit = await _visit(request)
+    form = await form_of(request)
+    id_in(form, "message_id")
+    await read(lambda session: _talk(session, talk_id))
+    return visit, form
+
+
+async def _not_done(
+    visit: Visit, talk_id: str, form: Mapping[str, str], status: int, words: str
+) -> Response:
+    """Plain words for the script; for anybody else the page again, with what was typed."""
+    if wants_part(visit.request):
+        return problem(visit.request, status, "Not done", words)
+
+    def look(session: Session) -> Response:
+        typed = form.get("text", "")
+        return _page(visit, session, talk_id, form["message_id"], words, typed, status)
+
+    return await read(look)
+
+
+def _page(
+    visit: Visit,
+    session: Session,
+    talk_id: str,
+    message_id: str,
+    trouble: str = "",
+    typed: str = "",
+    status: int = 200,
+) -> Response:
+    talk = _talk(session, talk_id)
+    limit = None if "all" in visit.request.query_params else SHOWN_LIMIT
+    story = read_story(session, talk, visit.viewer, now(), limit=limit)
+    return page(
+        visit.request,
+        "staff_talk.html",
+        status=status,
+        title=f"{story.head.customer}: {story.head.title}",
+        story=story,
+        head=story.head,
+        message_id=message_id,
+        trouble=trouble,
+        typed=typed,
+        **_words(visit, session, talk, story),
+    )
+
+
+def _words(visit: Visit, session: Session, talk: TalkView, story: Story) -> dict[str, object]:
+    """What stands beside the lines: who looks, what they may do, and the customer's records."""
+    customer = lookup.customer_of(session, talk.customer_id)
+    taken = talk.mode == "person"
+    holds = taken and talk.holder == visit.actor.id
+    asked = [card.id for card in story.cards if card.is_open and card.kind == A_PERSON]
+    return {
+        "me": visit.me,
+        "staff": True,
+        "may_write": may_write(visit.actor),
+        "holds": holds,
+        "writes": may_write(visit.actor) and (holds or (taken and "lead" in visit.actor.roles)),
+        "asked_in": asked[-1] if asked else "",
+        "email": one_line(customer.email) if customer else "",
+        "cases": [card_of(case) for case in lookup.cases_of(session, talk.customer_id)],
+        "orders": [order_card(order) for order in lookup.orders_of(session, talk.customer_id)],
+    }
+
+
+def _talk(session: Session, talk_id: str) -> TalkView:
+    """Raises: HTTPException (404)."""
+    talk = talks.talk_of(session, talk_id)
+    if talk is None:
+        raise HTTPException(404)
+    return talk

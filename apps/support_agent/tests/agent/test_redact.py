@@ -1,0 +1,105 @@
+import io
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support_agent.agent.redact import PersonalData, is_iban, passes_luhn, redact
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("write to amina.diallo+shop@mail.example.org.", "write to [e-mail]."),
+        ("<zoe.müller@example.com>, twice", "<[e-mail]>, twice"),
+        ("card 4111 1111 1111 1111 declined", "card [card] declined"),
+        ("card=5500-0000-0000-0004", "card=[card]"),
+        ("378282246310005", "[card]"),
+        ("to DE89 3704 0044 0532 0130 00 please", "to [iban] please"),
+        ("to gb82west12345698765432", "to [iban]"),
+        ("call +49 171 1234567 now", "call [phone] now"),
+        ("call 0171 1234567", "call [phone]"),
+        ("call (020) 7946 0958", "call [phone]"),
+        ("call 555-123-4567", "call [phone]"),
+        ("call 0033 1 42 68 53 00", "call [phone]"),
+    ],
+)
+def test_personal_data_is_masked(said: str, written: str) -> None:
+    assert redact(said) == written
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Case R-1001 for order A-1042: 124.10 EUR refunded.",
+        "2026-11-10 12:00:00,123 INFO started on 127.0.0.1:8080",
+        "2026-11-10T12:00:00.123456+00:00",
+        "conversation 0b8f4c1e-93c5-4d0e-8d3d-3f1d2c9a7b11 took 6 requests",
+        "payment PAY-9B5F0D3C, article double-charges at 3f1d2c9a7b11",
+        "1234 5678 9012 3456 is no card",  # its last digit is wrong
+        "Tool lookup_order broke in 01a208a2-b71f-7731-b4fb-11eea908ddd8.",
+    ],
+)
+def test_what_a_log_is_read_for_stays(line: str) -> None:
+    assert redact(line) == line
+
+
+@given(st.text(alphabet="0123456789", min_size=12, max_size=18))
+def test_every_number_with_the_digit_of_a_card_is_masked(digits: str) -> None:
+    cards = [digits + last for last in "0123456789" if passes_luhn(digits + last)]
+
+    assert len(cards) == 1
+    assert cards[0] not in redact(f"card {cards[0]} was declined")
+
+
+@given(st.from_regex(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", fullmatch=True))
+def test_an_iban_is_masked_when_its_checksum_holds(letters: str) -> None:
+    country, rest = letters[:2], letters[4:]
+    right = [f"{country}{n:02}{rest}" for n in range(2, 99) if is_iban(f"{country}{n:02}{rest}")]
+
+    assert len(right) == 1
+    assert redact(f"to {right[0]}.") == "to [iban]."
+
+
+@given(st.text(max_size=200))
+def test_any_text_can_be_redacted_and_again_changes_nothing(text: str) -> None:
+    once = redact(text)
+
+    assert redact(once) == once
+
+
+@pytest.fixture
+def log() -> tuple[logging.Logger, io.StringIO]:
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    handler.addFilter(PersonalData())
+    logger = logging.Logger("test")
+    logger.addHandler(handler)
+    return logger, written
+
+
+def test_arguments_and_tracebacks_are_redacted_too(
+    log: tuple[logging.Logger, io.StringIO],
+) -> None:
+    logger, written = log
+    try:
+        raise ValueError("bo.berglund@example.net owes nothing")
+    except ValueError:
+        logger.exception("Refused %s for order %s", "amina@example.org", "A-1042", stack_info=True)
+
+    lines = written.getvalue()
+    assert lines.startswith("ERROR Refused [e-mail] for order A-1042\n")
+    assert "ValueError: [e-mail] owes nothing" in lines
+    assert "@" not in lines
+
+
+def test_a_record_without_personal_data_is_written_as_it_is(
+    log: tuple[logging.Logger, io.StringIO],
+) -> None:
+    logger, written = log
+
+    logger.warning("100%% of %d cases", 3)
+
+    assert written.getvalue() == "WARNING 100% of 3 cases\n"
