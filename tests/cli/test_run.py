@@ -138,6 +138,7 @@ def test_an_applications_own_pages_are_served_behind_the_guard_and_linked(
     _, address = running
     with httpx.Client(base_url=address, trust_env=False, follow_redirects=True) as http:
         assert http.get("/hello/there").text == "/hello/there"
+        assert http.get("/hello").text == "/hello/"
         assert http.get("/hello/there", headers={"host": "evil.example"}).status_code == 421
         http.cookies.set("adjourn-person", "lena")
         assert '<a href="/hello/">' in http.get("/").text

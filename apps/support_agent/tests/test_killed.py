@@ -91,12 +91,16 @@ class House:
         return self.lines()
 
     def approve(self) -> None:
-        with httpx.Client(trust_env=False, timeout=SECONDS) as http:
-            cookies = {"cookie": "adjourn-person=lena"}
-            url = f"{self.engine.address}/api/v1/inbox"
-            (row,) = http.get(url, headers=cookies).json()["rows"]
+        """As Lena, once the question is on her desk."""
+        (row,) = wait_until(self._inbox, "the question in the inbox", SECONDS)
         action = {"do": "approve", "version": row["version"]}
         self.post(f"/approvals/{row['id']}/actions", action, "lena", actionId="click-1")
+
+    def _inbox(self) -> list[dict[str, Any]]:
+        with httpx.Client(trust_env=False, timeout=SECONDS) as http:
+            cookies = {"cookie": "adjourn-person=lena"}
+            answer = http.get(f"{self.engine.address}/api/v1/inbox", headers=cookies)
+        return answer.json()["rows"]
 
 
 @pytest.fixture

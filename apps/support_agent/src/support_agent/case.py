@@ -39,6 +39,7 @@ from support_agent.app import app
 from support_agent.gateways.choose import choose_gateway
 from support_agent.gateways.paying import pay
 from support_agent.gateways.port import Declined, RefundOrder
+from support_agent.live import HUB, Changed
 from support_agent.shop import cases, knowledge, ledger, messages
 from support_agent.shop.cases import Case
 from support_agent.shop.errors import SupportError
@@ -303,7 +304,9 @@ def open_request(request: Request) -> OrderFacts:
         cases.open_case(session, case)
         key = current_activity().idempotency_key
         cases.move_case(session, request.case_id, "pending_approval", key=key)
-        return _facts_of(session, request.order_number, request.case_id)
+        facts = _facts_of(session, request.order_number, request.case_id)
+    HUB.publish(request.talk_id, Changed())
+    return facts
 
 
 @app.activity(retry=RetryPolicy(max_number_of_attempts=5))

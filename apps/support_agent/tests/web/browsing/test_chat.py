@@ -234,9 +234,9 @@ def test_a_message_whose_answer_is_lost_is_tried_again_under_the_same_id(
         expect(mei.page.locator(".sent")).to_be_visible()
         mei.page.unroute("**/news*")
         mei.page.reload()
+        expect(lines(mei.page)).to_have_count(4)
+        expect(mei.page.locator("[data-pending] li")).to_have_count(0)
 
-    expect(lines(mei.page)).to_have_count(4)
-    expect(mei.page.locator("[data-pending] li")).to_have_count(0)
     assert len(set(ids)) == 1
     assert [line.author for line in place.lines(talk_id)][2:] == ["customer", "agent"]
 
@@ -255,7 +255,8 @@ def test_a_reload_while_the_message_is_on_its_way_neither_loses_nor_doubles_it(
 
     lucas.page.route("**/messages", hold_the_first)
     box(lucas.page).fill("Where is my order?")
-    lucas.page.keyboard.press("Enter")
+    with lucas.page.expect_request("**/messages"):
+        lucas.page.keyboard.press("Enter")
     expect(lucas.page.locator(".sending")).to_be_visible()
 
     lucas.page.reload()
@@ -306,6 +307,7 @@ def test_who_writes_too_fast_is_told_and_may_try_again(place: Place, customer: C
             lucas.page.keyboard.press("Enter")
         expect(lucas.page.locator(".failed").first).to_contain_text("try again in")
         expect(lucas.page.get_by_role("button", name="Try again").first).to_be_visible()
+        expect(lucas.page.locator(".sending")).to_have_count(0)  # whatever is refused is so by now
 
 
 def test_who_reads_above_is_not_moved_and_told_of_what_is_new(
@@ -318,7 +320,7 @@ def test_who_reads_above_is_not_moved_and_told_of_what_is_new(
     page.goto(f"/chat/talks/{talk_id}")
     log = page.locator("[data-log]")
     log.evaluate("log => log.scrollTop = 200")
-    page.wait_for_function("document.querySelector('[data-log]').scrollTop === 200")
+    expect(log).to_have_js_property("scrollTop", 200)
 
     place.say(AMINA, talk_id, "Written in another window.")
 

@@ -278,6 +278,7 @@
       const hear = (name, act) =>
         source.addEventListener(name, (event) => {
           heard = Date.now();
+          event.target.heard = true;
           again = 1000;
           act(event.data);
         });
@@ -295,12 +296,13 @@
       });
     }
 
-    // What listens before the first message is sent hears the answer from its beginning.
+    // Who listens before the first message is sent hears its answer from the beginning. The first
+    // event says that the server listens; "open" comes earlier than that.
     function listening() {
       listen();
-      if (!source || source.readyState === EventSource.OPEN) return Promise.resolve();
+      if (!source || source.heard) return Promise.resolve();
       return new Promise((done) => {
-        source.addEventListener("open", done);
+        source.addEventListener("changed", done);
         setTimeout(done, LISTEN_MS);
       });
     }
