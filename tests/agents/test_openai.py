@@ -22,6 +22,8 @@ from adjourn import Adjourn, Client, Context, RetryPolicy
 from adjourn.agents import Durable
 from adjourn.backends.embedded import EmbeddedBackend
 
+pytestmark = pytest.mark.slow
+
 RETRY = RetryPolicy(max_number_of_attempts=3, first_retry_interval=timedelta(milliseconds=10))
 
 

@@ -29,6 +29,8 @@ from adjourn.model.failure import FailureDetails
 from tests.histories import started
 from tests.properties.profiles import examples
 
+pytestmark = pytest.mark.slow
+
 
 class Colour(enum.Enum):
     RED = "red"

@@ -43,6 +43,8 @@ from tests.histories import encoded
 from tests.properties.engine_model import ATTEMPTS, FAILED_EFFECT, LATE, RETRY, ROUND, Life
 from tests.properties.profiles import examples
 
+pytestmark = pytest.mark.slow
+
 IDS = ("a", "b", "p")
 """Instances; "p" only looks after a child."""
 POLICIES = ("error", "return_existing", "replace_finished", "terminate_and_replace")

@@ -12,6 +12,8 @@ from support_agent.live import HUB
 from support_agent.web import create_chat
 from support_agent.web.forms import new_id
 
+pytestmark = pytest.mark.slow
+
 
 def test_who_comes_first_chooses_a_customer_and_is_told_that_nobody_signs_in(place: Place) -> None:
     visitor = place.customer()
