@@ -113,8 +113,11 @@ class Terms(TypedDict, total=False):
     case: str
 
 
-def request_of(proposal: Any, terms: Terms) -> ApprovalRequest:
-    """The request that they make. Raises: InvalidApprovalError, SerializationError."""
+def request_of(proposal: Any, terms: Terms) -> msgspec.Raw:
+    """The `ApprovalRequest` that they make, as JSON; its keys keep their order, for people read it.
+
+    Raises: InvalidApprovalError, SerializationError, PayloadTooLargeError.
+    """
     value, form = _form_of(proposal)
     title, need = terms["title"], terms.get("need", 1)
     addressed = _recipients("to", terms["to"])
@@ -161,11 +164,12 @@ def request_of(proposal: Any, terms: Terms) -> ApprovalRequest:
         raise InvalidApprovalError(
             "Nobody would notice if nobody decided: set remind=, escalate= or expires=."
         )
+    text = codec.encode(request, "The approval's request", as_given=True)
     try:  # what the caller's type checker would have told
-        codec.decode(codec.encode(request), ApprovalRequest)
+        codec.decode(text, ApprovalRequest)
     except InvalidPayloadError as error:
         raise InvalidApprovalError(f"It cannot be asked: {error}") from error
-    return request
+    return text
 
 
 def _form_of(proposal: Any) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -180,7 +180,7 @@ class ReplayContext(Context):
             instance_id=child_id(self.instance_id, self.execution, sequence)
             if id is None
             else check_instance_id(id),
-            input=codec.encode(request, "The approval's request", as_given=True),
+            input=request,
         )
         return execution.open_child(
             command, self._decision_reader(cast("type[Any]", type(proposal))), ApprovalTask
