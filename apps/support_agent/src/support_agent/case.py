@@ -171,7 +171,7 @@ async def refund_case(ctx: Context, request: Request) -> str:
             status, text = "expired", NOBODY_DECIDED
         case Cancelled() | Superseded():
             status, text = "rejected", "Your order has changed meanwhile. Please ask us again."
-    await ctx.call_activity(close_request, request.case_id, status, text)
+    await ctx.call_activity(settle, request.case_id, status, text)
     if request.talk_id:
         ctx.raise_event(request.talk_id, "News", _news(request, decision, status, text))
     return status
@@ -408,11 +408,16 @@ def change_contact(change: ContactChange) -> None:
 
 
 @app.activity(retry=PATIENTLY)
-def close_request(case_id: str, status: CaseStatus, text: str) -> None:
-    """Close the case and write to the customer, in one transaction; a repeated call changes
-    nothing. What was paid, or declined, is closed already."""
+def settle(case_id: str, status: CaseStatus, text: str) -> None:
+    """Move the case, and write to the customer where there is something to say, in one transaction;
+    a repeated call changes nothing. What was paid, or declined, was moved with the money."""
     with records() as session:
         key = current_activity().idempotency_key
         if status not in ("refunded", "failed"):
             cases.move_case(session, case_id, status, reason=text, key=key)
-        messages.write_message(session, case_id=case_id, text=text, key=f"{key}/told", outcome=True)
+        if text:
+            messages.write_message(
+                session, case_id=case_id, text=text, key=f"{key}/told", outcome=True
+            )
+        talk_id = session.get_one(CaseRecord, case_id).conversation_id
+    HUB.publish(talk_id, Changed())

@@ -6,7 +6,7 @@ to the model and each tool call, so that a crash repeats none that has finished.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NoReturn, assert_never
@@ -43,7 +43,7 @@ class Talk:
     customer_id: int
     customer_name: str
     messages: list[Any] = field(default_factory=list[Any])
-    """What the model is shown, as JSON."""
+    """What the model is shown, as JSON: as it stood when the execution began."""
     requests: int = 0
     tokens: int = 0
     arrivals: list[datetime] = field(default_factory=list[datetime])
@@ -51,14 +51,6 @@ class Talk:
     holder: str = ""
     case_id: str = ""
     """Of the person who was asked for, or has taken over."""
-
-    @property
-    def history(self) -> list[ModelMessage]:
-        return ModelMessagesTypeAdapter.validate_python(self.messages)
-
-    def remember(self, new: Sequence[ModelMessage]) -> None:
-        kept = histories.recent([*self.history, *new], EXCHANGES_REMEMBERED)
-        self.messages = ModelMessagesTypeAdapter.dump_python(kept, mode="json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +95,13 @@ async def conversation(ctx: Context, talk: Talk) -> None:
     """Take what comes, answer it, and begin anew before the history grows long."""
     taken: asyncio.Queue[_Taken] = asyncio.Queue()
     listener = asyncio.create_task(_listen(ctx, talk, taken))
+    history = ModelMessagesTypeAdapter.validate_python(talk.messages)
     done = 0
     while done < MESSAGES_OF_ONE_EXECUTION or not taken.empty():
-        await _work_off(ctx, talk, await taken.get())
+        await _work_off(ctx, talk, history, await taken.get())
         done += 1
     listener.cancel()
+    talk.messages = ModelMessagesTypeAdapter.dump_python(history, mode="json")
     ctx.continue_as_new(talk)
 
 
@@ -201,7 +195,7 @@ def _check_person(talk: Talk, by: Actor | None) -> None:
 # What is done about each.
 
 
-async def _work_off(ctx: Context, talk: Talk, item: _Taken) -> None:
+async def _work_off(ctx: Context, talk: Talk, history: list[ModelMessage], item: _Taken) -> None:
     match item:
         case _FromCustomer():
             typing = talk.mode != "person"
@@ -209,17 +203,17 @@ async def _work_off(ctx: Context, talk: Talk, item: _Taken) -> None:
                 ctx, Line("customer", talk.customer_name, item.text, item.at, typing=typing)
             )
             if typing:
-                await _answer(ctx, talk, item)
+                await _answer(ctx, talk, history, item)
             else:
-                talk.remember([histories.asked(item.text, item.at)])
+                _remember(history, histories.asked(item.text, item.at))
         case _FromPerson():
             await _keep(ctx, Line("person", item.by.name or item.by.id, item.text, item.at))
             words = f"A person of the shop wrote to the customer: {item.text}"
-            talk.remember([histories.note(words, item.at)])
+            _remember(history, histories.note(words, item.at))
         case News():
             now = ctx.current_utc_datetime
             await _keep(ctx, Line("agent", ASSISTANT, item.text, now, item.case_id))
-            talk.remember([histories.note(item.note, now)])
+            _remember(history, histories.note(item.note, now))
             if item.case_id == talk.case_id:  # nobody came
                 talk.mode, talk.case_id = "agent", ""
                 await ctx.call_activity(change_mode, ctx.instance_id, "agent", "")
@@ -231,40 +225,53 @@ async def _work_off(ctx: Context, talk: Talk, item: _Taken) -> None:
             await ctx.call_activity(change_mode, ctx.instance_id, "agent", "")
             words = "You are talking with the assistant again."
             await _keep(ctx, Line("system", "", words, item.at))
-            talk.remember([histories.note("A person took over and has handed back.", item.at)])
+            words = "A person took over and has handed back."
+            _remember(history, histories.note(words, item.at))
             ctx.raise_event(talk.case_id, "HandedBack", item.by.id)
             talk.case_id = ""
         case _:
             assert_never(item)
 
 
+def _remember(history: list[ModelMessage], *new: ModelMessage) -> None:
+    history[:] = histories.recent([*history, *new], EXCHANGES_REMEMBERED)
+
+
 async def _keep(ctx: Context, line: Line) -> None:
     await ctx.call_activity(keep_line, ctx.instance_id, line)
 
 
-async def _answer(ctx: Context, talk: Talk, message: _FromCustomer) -> None:
+async def _answer(
+    ctx: Context, talk: Talk, history: list[ModelMessage], message: _FromCustomer
+) -> None:
     """Have the agent answer, and start the workflows of the cases that it opened."""
     deps = Deps(ctx.instance_id, talk.customer_id, talk.customer_name, message.at, message.id)
     spent = Spent(talk.requests, talk.tokens)
-    answered = await answer(AGENT, message.text, deps, talk.history, spent=spent)
+    answered = await answer(AGENT, message.text, deps, history, spent=spent)
     if answered.trouble is not None:
         ctx.logger.warning("answered with %s: %s", answered.trouble, answered.detail)
     talk.requests += answered.cost.requests
     talk.tokens += answered.cost.tokens
-    talk.remember(answered.messages)
+    _remember(history, *answered.messages)
     case_id = str(answered.opened[0]["case_id"]) if answered.opened else ""
     now = ctx.current_utc_datetime
     for case in answered.opened:
-        await _start(ctx, talk, case, answered)
+        await _start(ctx, talk, history, case, answered)
     await _keep(ctx, Line("agent", ASSISTANT, answered.text, now, case_id))
 
 
-async def _start(ctx: Context, talk: Talk, case: Mapping[str, Any], answered: Answer) -> None:
+async def _start(
+    ctx: Context,
+    talk: Talk,
+    history: list[ModelMessage],
+    case: Mapping[str, Any],
+    answered: Answer,
+) -> None:
     """Its workflow, under the case's own id: one that runs already goes on."""
     case_id = str(case["case_id"])
     lines = [
         Said(talk.customer_name if line.who == "customer" else ASSISTANT, line.who, line.text)
-        for line in histories.lines_of(talk.history)
+        for line in histories.lines_of(history)
     ]
     if case["kind"] == "escalation":
         reason = str(case["reason"])

@@ -8,15 +8,12 @@ from adjourn import (
     Conversation,
     Expired,
     Rejected,
-    current_activity,
     group,
     role,
 )
 from support_agent.app import app
-from support_agent.case import AGENT, News, Said, lines_of
-from support_agent.live import HUB, Changed
-from support_agent.shop import cases, messages
-from support_agent.shop.records import CaseRecord, CaseStatus
+from support_agent.case import AGENT, News, Said, lines_of, settle
+from support_agent.shop.records import CaseRecord
 from support_agent.workflow import PATIENTLY, records
 
 
@@ -75,10 +72,10 @@ async def handover(ctx: Context, asked: Handover) -> str:
     )
     match decision:
         case Approved(by=[person, *_]):
-            await ctx.call_activity(close_talk_case, asked.case_id, "with_person", "")
+            await ctx.call_activity(settle, asked.case_id, "with_person", "")
             ctx.raise_event(asked.talk_id, "Arrived", Arrived(asked.case_id, person))
             await ctx.wait_for_external_event("HandedBack", str)
-            await ctx.call_activity(close_talk_case, asked.case_id, "closed", "")
+            await ctx.call_activity(settle, asked.case_id, "closed", "")
             return "handed back"
         case Rejected(reason=reason):
             status, text = "closed", f"Nobody of our team takes this over: {reason}"
@@ -86,7 +83,7 @@ async def handover(ctx: Context, asked: Handover) -> str:
             status, text = "expired", NOBODY_CAME
         case _:
             status, text = "closed", "Your request for a person was withdrawn."
-    await ctx.call_activity(close_talk_case, asked.case_id, status, text)
+    await ctx.call_activity(settle, asked.case_id, status, text)
     note = f"The customer asked for a person (case {asked.case_id}) and was told: {text}"
     ctx.raise_event(asked.talk_id, "News", News(asked.case_id, status, text, note))
     return status
@@ -98,18 +95,3 @@ def is_urgent(case_id: str) -> bool:
     with records() as session:
         case = session.get(CaseRecord, case_id)
         return case is not None and case.priority in ("high", "urgent")
-
-
-@app.activity(retry=PATIENTLY)
-def close_talk_case(case_id: str, status: CaseStatus, text: str) -> None:
-    """Move the case, and write to the customer where there is something to say; a repeated call
-    changes nothing."""
-    with records() as session:
-        key = current_activity().idempotency_key
-        talk_id = session.get_one(CaseRecord, case_id).conversation_id
-        cases.move_case(session, case_id, status, reason=text, key=key)
-        if text:
-            messages.write_message(
-                session, case_id=case_id, text=text, key=f"{key}/told", outcome=True
-            )
-    HUB.publish(talk_id, Changed())

@@ -4,7 +4,8 @@ All of it is durable before it returns: a message that was taken is answered, wh
 the process.
 """
 
-from datetime import timedelta
+import asyncio
+from datetime import datetime, timedelta
 
 from adjourn import Actor, Client, UpdateRefusedError
 from support_agent.agent.budget import CUSTOMER_RATES, TooMuch, rate_refusal
@@ -32,13 +33,18 @@ async def begin(client: Client, customer_id: int, talk_id: str) -> None:
 
     Raises: UnknownCustomer; UnknownTalk when the id is somebody else's.
     """
+    name = await asyncio.to_thread(_begin, customer_id, talk_id)
+    state = Talk(customer_id, name)
+    await client.start(conversation, state, id=talk_id, on_conflict="return_existing")
+
+
+def _begin(customer_id: int, talk_id: str) -> str:
     with writing(shop_database()) as session:
         customer = lookup.customer_of(session, customer_id)
         if customer is None:
             raise UnknownCustomer(customer_id)
         talks.begin_talk(session, talk_id, customer_id=customer_id, now=now())
-    state = Talk(customer_id, customer.name)
-    await client.start(conversation, state, id=talk_id, on_conflict="return_existing")
+        return customer.name
 
 
 async def say(client: Client, talk_id: str, customer_id: int, text: str, message_id: str) -> None:
@@ -46,11 +52,7 @@ async def say(client: Client, talk_id: str, customer_id: int, text: str, message
 
     Raises: UnknownTalk when it is not this customer's; Refused.
     """
-    with reading(shop_database()) as session:
-        talk = talks.talk_of(session, talk_id)
-        if talk is None or talk.customer_id != customer_id:
-            raise UnknownTalk(talk_id)
-        came = talks.arrivals_of(session, customer_id, since=now() - COUNTED)
+    came = await asyncio.to_thread(_arrivals, talk_id, customer_id)
     refused = rate_refusal(CUSTOMER_RATES, came, now())
     if refused is not None:
         raise _refused(refused)
@@ -60,6 +62,15 @@ async def say(client: Client, talk_id: str, customer_id: int, text: str, message
         details = error.details if isinstance(error.details, dict) else {}
         code, again = details.get("code"), details.get("again_in_seconds")
         raise Refused(str(code or "refused"), error.reason, again) from error
+
+
+def _arrivals(talk_id: str, customer_id: int) -> list[datetime]:
+    """When the customer wrote of late, in any talk. Raises: UnknownTalk."""
+    with reading(shop_database()) as session:
+        talk = talks.talk_of(session, talk_id)
+        if talk is None or talk.customer_id != customer_id:
+            raise UnknownTalk(talk_id)
+        return talks.arrivals_of(session, customer_id, since=now() - COUNTED)
 
 
 def _refused(refused: TooMuch) -> Refused:
