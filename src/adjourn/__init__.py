@@ -41,6 +41,7 @@ from adjourn.model.approval import (
     Expired,
     Facts,
     Line,
+    Notice,
     Rejected,
     Superseded,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "InvalidPayloadError",
     "Line",
     "NonRetryableError",
+    "Notice",
     "Offer",
     "Orchestrator",
     "Page",

@@ -17,7 +17,17 @@ from adjourn.authoring.context import Context, Offer, UpdateRequest
 from adjourn.authoring.functions import Orchestrator
 from adjourn.errors import Refusal
 from adjourn.model import codec
-from adjourn.model.approval import ACT, APPROVAL, Action, ApprovalRequest, Decision, Superseded
+from adjourn.model.approval import (
+    ACT,
+    APPROVAL,
+    NOTICE,
+    Action,
+    ApprovalRequest,
+    Decision,
+    Notice,
+    Superseded,
+)
+from adjourn.model.ids import watcher_id
 
 Check = Callable[[Offer[Action]], None]
 
@@ -28,7 +38,9 @@ FACTS_LIMIT = 100 * 1024
 async def wait_for_people(ctx: Context, request: ApprovalRequest) -> Decision[Any]:
     """Ask, and return what was decided, once that can no longer be undone."""
     state = machine.open(ctx.instance_id, request, ctx.current_utc_datetime)
+    watch = _Watch(ctx, request)
     _show(ctx, request, state)
+    watch.tell(state)
     facts = await _facts(ctx, request, _opens(request, state))
     while not state.final:
         update = ctx.wait_for_update(ACT, Action, validator=_checks(request, state))
@@ -41,13 +53,16 @@ async def wait_for_people(ctx: Context, request: ApprovalRequest) -> Decision[An
         if update.done():
             state = _answer(request, state, update.result())
         _show(ctx, request, state)
+        watch.tell(state)
     if state.status == "approved" and request.recheck is not None:
         now = await _facts(ctx, request, _checks(request, state))
         if now != facts:
             at = ctx.current_utc_datetime
             state = machine.supersede(request, state, facts, now, at)
             _show(ctx, request, state)
+            watch.tell(state, rechecked=True)
             return Superseded(id=state.id, at=at, was=facts, now=now)
+        watch.tell(state, rechecked=True)
     return machine.outcome(request, state)
 
 
@@ -107,6 +122,30 @@ def _show(ctx: Context, request: ApprovalRequest, state: State) -> None:
         policy=row.policy or None,
         due_at=None if row.due_at is None else row.due_at.isoformat(),
     )
+
+
+class _Watch:
+    """Tells whoever watches of each change once: `Registry.watch_approvals`."""
+
+    def __init__(self, ctx: Context, request: ApprovalRequest) -> None:
+        self._ctx = ctx
+        self._request = request
+        self._told = 0
+
+    def tell(self, state: State, *, rechecked: bool = False) -> None:
+        """Of what is new in it. An approved one is final once its recheck has been made."""
+        request, told = self._request, self._told
+        self._told = len(state.changes)
+        what = [change.what for change in state.changes[told:]]
+        if not request.watch or not (what or rechecked):
+            return
+        undecided = state.status == "approved" and request.recheck is not None and not rechecked
+        final = state.final and not undecided
+        notice = Notice(id=state.id, version=state.version, what=what, final=final)
+        if told:
+            self._ctx.raise_event(watcher_id(state.id), NOTICE, notice)
+        else:
+            self._ctx.start(request.watch, notice, id=watcher_id(state.id))
 
 
 ORCHESTRATOR: Orchestrator[ApprovalRequest, Decision[Any]] = Orchestrator(

@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overloa
 from adjourn.authoring.context import Context
 from adjourn.authoring.functions import Activity, Orchestrator
 from adjourn.errors import RegistrationError, UnknownActivityError, UnknownOrchestratorError
+from adjourn.model.approval import Notice
 from adjourn.model.retry import RetryPolicy
 
 P = ParamSpec("P")
@@ -47,6 +48,8 @@ class Registry:
         self.activities: dict[str, Activity[..., Any]] = {}
         self.built_in: dict[str, Orchestrator[Any, Any]] = {}
         """Orchestrators that come with Adjourn; nobody registers or lists them."""
+        self.watcher = ""
+        """The orchestrator that approvals tell of themselves, by name; empty for none."""
 
     @overload
     def activity(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Activity[P, R]: ...
@@ -140,6 +143,23 @@ class Registry:
             return made
 
         return register if function is None else register(function)
+
+    def watch_approvals(self, orchestrator: Orchestrator[Notice, Any], /) -> None:
+        """Have this orchestrator told of every approval that opens from now on.
+
+        Each gets an instance of its own, started with a `Notice` in the commit that opens the
+        approval; every later change is the external event "Notice" to it, exactly once and in
+        order, in the commit of that change. The last notice is `final`. An approval whose instance
+        is ended from outside (terminate, purge) tells nothing more. Whoever is told this way may
+        take days over it: no decision waits for them.
+
+        Raises: RegistrationError when the orchestrator is not registered here.
+        """
+        if self.orchestrators.get(orchestrator.name) is not orchestrator:
+            raise RegistrationError(
+                f"{orchestrator.name!r} is not registered here: put @app.orchestrator above it."
+            )
+        self.watcher = orchestrator.name
 
     @staticmethod
     def _refuse_duplicate(noun: str, name: str, known: dict[str, Any]) -> None:

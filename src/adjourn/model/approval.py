@@ -151,6 +151,26 @@ class ApprovalRequest(_Value, frozen=True, kw_only=True):
     recheck: Recheck | None = None
     reversible: bool = True
     """Whether the effect can be taken back afterwards. For the reviewer."""
+    watch: str = ""
+    """The orchestrator that is told of it (`Adjourn.watch_approvals`); none where it is empty."""
+
+
+NOTICE = "Notice"
+"""The name of the external event that a watcher gets; its data is a `Notice`."""
+
+
+class Notice(_Value, frozen=True, kw_only=True):
+    """What a watcher is told of an approval: no more than it needs to look for itself."""
+
+    id: str
+    """Of the approval: `client.approvals.get`."""
+    version: int
+    what: list[str]
+    """What has happened since the last notice, oldest first: opened, claimed, unclaimed,
+    reassigned, commented, asked, answered, voted, approved, rejected, undone, cancelled, snoozed,
+    reminded, escalated, expired, superseded, took_effect."""
+    final: bool = False
+    """The last notice of this approval."""
 
 
 # What people do. Each carries the version that its author saw; who it was comes with the update.

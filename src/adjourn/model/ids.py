@@ -39,6 +39,11 @@ def child_id(parent_id: str, execution: int, sequence: int) -> str:
     return _at_most(f"{parent_id}:{execution}:{sequence}", "sub:")
 
 
+def watcher_id(approval_id: str) -> str:
+    """The id of the instance that watches this approval."""
+    return _at_most(f"{approval_id}:watch", "watch:")
+
+
 def sent_event_id(sender_id: str, execution: int, sequence: int) -> str:
     """The id of an event that an instance sent: the same on every replay, and no other's."""
     return _at_most(f"{sender_id}/{execution}/{sequence}", "sent:")

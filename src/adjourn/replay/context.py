@@ -171,7 +171,7 @@ class ReplayContext(Context):
         execution = self._execution
         execution.require_turn()
         terms.setdefault("case", self.instance_id)
-        request = request_of(proposal, terms)
+        request = request_of(proposal, terms, execution.registry.watcher)
         execution.registry.find_orchestrator(APPROVAL)  # Adjourn() brings it, a bare Registry not
         sequence = execution.next_sequence()
         command = commands.StartSubOrchestration(

@@ -76,15 +76,16 @@ def fits(command: Command, event: Asked) -> bool:
             return False
 
 
-WORDING = frozenset({"title", "evidence", "form"})
-"""What people read of a question and nothing is computed from: a docstring in the form, say."""
+BESIDE = frozenset({"title", "evidence", "form", "watch"})
+"""What of a question nothing is decided by: what people read (a docstring in the form, say), and
+who is told of it."""
 
 
 def same_question(asked: msgspec.Raw, recorded: msgspec.Raw) -> bool:
-    """Whether two requests of an approval differ in their wording at most."""
+    """Whether two requests of an approval differ at most in what nothing is decided by."""
     first, second = (msgspec.json.decode(each, type=dict[str, Any]) for each in (asked, recorded))
     return all(
-        first.get(name) == second.get(name) for name in (first.keys() | second.keys()) - WORDING
+        first.get(name) == second.get(name) for name in (first.keys() | second.keys()) - BESIDE
     )
 
 
