@@ -39,6 +39,8 @@ def hello(client, authenticator):
     return page
 
 app.mount("/hello", hello, place="Greetings")
+app.mount("/api/hello", hello)
+app.mount("/api/v1", hello)
 """
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -142,6 +144,19 @@ def test_an_applications_own_pages_are_served_behind_the_guard_and_linked(
         assert http.get("/hello/there", headers={"host": "evil.example"}).status_code == 421
         http.cookies.set("adjourn-person", "lena")
         assert '<a href="/hello/">' in http.get("/").text
+
+
+def test_an_application_may_answer_below_the_api_and_takes_nothing_from_it(
+    running: tuple[subprocess.Popen[str], str],
+) -> None:
+    _, address = running
+    with httpx.Client(base_url=address, trust_env=False) as http:
+        posted = http.post("/api/hello")
+        assert (posted.status_code, posted.text) == (200, "/api/hello/"), "what acts is not led on"
+        foreign = {"origin": "https://evil.example"}
+        assert http.post("/api/hello", headers=foreign).status_code == 403
+        assert http.get("/api/v1/instances").json()["instances"] == []
+        assert http.get("/api/other").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["hello", "/hello/", "/hello"])

@@ -13,7 +13,6 @@ import threading
 import traceback
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import Any
 
 import msgspec
 
@@ -115,13 +114,10 @@ async def _serve(
         console().print(f"{printable(line)} Ctrl-C stops it.", soft_wrap=True)
         sys.stdout.flush()
 
-    site = create_app(client, people)
     pages = {path: make(client, people) for path, make in app.mounts.items()}
-    pages[""] = create_dashboard(client, people, places=app.places)  # the last: it takes the rest
-    for path, page in pages.items():
-        if path:
-            site.router.add_route(path, _to_folder(path))
-        site.mount(path, page)
+    site = create_app(client, people, pages)
+    pages[""] = create_dashboard(client, people, places=app.places)
+    site.mount("", pages[""])  # the last: it takes the rest
     server = Server(site, ready)
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -135,16 +131,6 @@ async def _serve(
         signal.signal(number, stop)
     async with client:
         await server.serve(sockets=[listener])
-
-
-def _to_folder(path: str) -> Any:
-    """Whoever leaves the last slash out is led to the pages all the same."""
-    from starlette.responses import RedirectResponse
-
-    def lead(request: Any) -> Any:
-        return RedirectResponse(f"{path}/", 307)
-
-    return lead
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -37,8 +37,8 @@ class Adjourn(Registry):
 
     def mount(self, path: str, make: Mounted, *, place: str = "") -> None:
         """Pages of the application's own, which `adjourn run` serves below `path` ("/chat"), beside
-        its API and dashboard, and behind the same guard. With a `place` ("Talks") the dashboard
-        leads there from its head.
+        its API and dashboard, and behind the same guard; it takes nothing that the API answers.
+        With a `place` ("Talks") the dashboard leads there from its head.
 
         `make(client, authenticator)` returns an ASGI application, once the file is known and before
         it is open. If that has `state.streams`, `state.streams.end()` is called when the server is

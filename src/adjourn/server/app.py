@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastapi import FastAPI, HTTPException
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adjourn.approvals.people import Authenticator
 from adjourn.client.client import Client
 from adjourn.server.durable import BASE
-from adjourn.server.guard import Guard
+from adjourn.server.guard import SAFE_METHODS, Guard
 from adjourn.server.problems import install_problems
 from adjourn.server.routes import api, approvals, health, instances, orchestrators
 from adjourn.server.waits import Waits
 
 
-def create_app(client: Client, authenticator: Authenticator | None = None) -> FastAPI:
+def create_app(
+    client: Client,
+    authenticator: Authenticator | None = None,
+    pages: Mapping[str, ASGIApp] | None = None,
+) -> FastAPI:
     """The HTTP API over `client`, which the caller opens before and closes after serving.
+
+    `pages` are an application's own, by path: they take nothing that the API answers itself.
 
     `authenticator` says who sends a request; without one nobody is signed in, and what only people
     may do is refused.
@@ -32,11 +42,31 @@ def create_app(client: Client, authenticator: Authenticator | None = None) -> Fa
     install_problems(app)
     for module in (orchestrators, instances, approvals, api, health):
         app.include_router(module.router)
+    for path, page in (pages or {}).items():
+        app.router.routes.append(Route(path, _Entrance(path, page)))
+        app.mount(path, page)
     for prefix in ("/api", "/runtime"):
         app.mount(prefix, _no_such_route)  # before whatever else is mounted here, as the dashboard
     app.add_middleware(_Trimmed)
     app.add_middleware(Guard)
     return app
+
+
+class _Entrance:
+    """Whoever leaves the last slash of a mounted path out is led to its pages all the same; what
+    acts is no page, and is answered at once."""
+
+    def __init__(self, path: str, page: ASGIApp) -> None:
+        self._path = path
+        self._page = page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in SAFE_METHODS:
+            await RedirectResponse(f"{self._path}/", 307)(scope, receive, send)
+            return
+        root = scope.get("root_path", "") + self._path
+        inside = {**scope, "root_path": root, "path": f"{root}/"}
+        await self._page(inside, receive, send)
 
 
 async def _no_such_route(scope: Scope, receive: Receive, send: Send) -> None:
