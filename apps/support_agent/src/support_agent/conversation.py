@@ -27,6 +27,7 @@ from support_agent.agent.budget import (
 from support_agent.agent.deps import Deps
 from support_agent.app import app
 from support_agent.case import News, Passage, Said, refund_case
+from support_agent.channels.delivery import outbox, outbox_of
 from support_agent.handover import Arrived, Handover, handover
 from support_agent.shop.talks import TalkMode
 from support_agent.speaking import AGENT, Line, change_mode, keep_line, read_request
@@ -51,6 +52,8 @@ class Talk:
     holder: str = ""
     case_id: str = ""
     """Of the person who was asked for, or has taken over."""
+    elsewhere: bool = False
+    """Whether it is read beside our pages, in a channel that its lines are sent to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,8 @@ async def conversation(ctx: Context, talk: Talk) -> None:
     taken: asyncio.Queue[_Taken] = asyncio.Queue()
     listener = asyncio.create_task(_listen(ctx, talk, taken))
     history = ModelMessagesTypeAdapter.validate_python(talk.messages)
+    if talk.elsewhere:
+        ctx.start(outbox, ctx.instance_id, id=outbox_of(ctx.instance_id))
     done = 0
     while done < MESSAGES_OF_ONE_EXECUTION or not taken.empty():
         await _work_off(ctx, talk, history, await taken.get())
@@ -200,19 +205,19 @@ async def _work_off(ctx: Context, talk: Talk, history: list[ModelMessage], item:
         case _FromCustomer():
             typing = talk.mode != "person"
             await _keep(
-                ctx, Line("customer", talk.customer_name, item.text, item.at, typing=typing)
+                ctx, talk, Line("customer", talk.customer_name, item.text, item.at, typing=typing)
             )
             if typing:
                 await _answer(ctx, talk, history, item)
             else:
                 _remember(history, histories.asked(item.text, item.at))
         case _FromPerson():
-            await _keep(ctx, Line("person", item.by.name or item.by.id, item.text, item.at))
+            await _keep(ctx, talk, Line("person", item.by.name or item.by.id, item.text, item.at))
             words = f"A person of the shop wrote to the customer: {item.text}"
             _remember(history, histories.note(words, item.at))
         case News():
             now = ctx.current_utc_datetime
-            await _keep(ctx, Line("agent", ASSISTANT, item.text, now, item.case_id))
+            await _keep(ctx, talk, Line("agent", ASSISTANT, item.text, now, item.case_id))
             _remember(history, histories.note(item.note, now))
             if item.case_id == talk.case_id:  # nobody came
                 talk.mode, talk.case_id = "agent", ""
@@ -220,11 +225,12 @@ async def _work_off(ctx: Context, talk: Talk, history: list[ModelMessage], item:
         case Arrived():
             await ctx.call_activity(change_mode, ctx.instance_id, "person", item.person)
             words = "Somebody from our team reads this conversation now and answers you."
-            await _keep(ctx, Line("system", "", words, ctx.current_utc_datetime, item.case_id))
+            now = ctx.current_utc_datetime
+            await _keep(ctx, talk, Line("system", "", words, now, item.case_id))
         case _HandedBack():
             await ctx.call_activity(change_mode, ctx.instance_id, "agent", "")
             words = "You are talking with the assistant again."
-            await _keep(ctx, Line("system", "", words, item.at))
+            await _keep(ctx, talk, Line("system", "", words, item.at))
             words = "A person took over and has handed back."
             _remember(history, histories.note(words, item.at))
             ctx.raise_event(talk.case_id, "HandedBack", item.by.id)
@@ -237,8 +243,11 @@ def _remember(history: list[ModelMessage], *new: ModelMessage) -> None:
     history[:] = histories.recent([*history, *new], EXCHANGES_REMEMBERED)
 
 
-async def _keep(ctx: Context, line: Line) -> None:
-    await ctx.call_activity(keep_line, ctx.instance_id, line)
+async def _keep(ctx: Context, talk: Talk, line: Line) -> None:
+    """Write it down; where it is read elsewhere too, send it there."""
+    number = await ctx.call_activity(keep_line, ctx.instance_id, line)
+    if talk.elsewhere and line.author != "customer":
+        ctx.raise_event(outbox_of(ctx.instance_id), "Line", number)
 
 
 async def _answer(
@@ -257,7 +266,7 @@ async def _answer(
     now = ctx.current_utc_datetime
     for case in answered.opened:
         await _start(ctx, talk, history, case, answered)
-    await _keep(ctx, Line("agent", ASSISTANT, answered.text, now, case_id))
+    await _keep(ctx, talk, Line("agent", ASSISTANT, answered.text, now, case_id))
 
 
 async def _start(

@@ -12,6 +12,7 @@ from support_agent.agent.budget import CUSTOMER_RATES, TooMuch, rate_refusal
 from support_agent.clock import now
 from support_agent.conversation import Message, Reply, Talk, conversation
 from support_agent.shop import lookup, talks
+from support_agent.shop.address import WEB, Address
 from support_agent.shop.database import reading, shop_database, writing
 from support_agent.shop.errors import UnknownCustomer, UnknownTalk
 
@@ -28,22 +29,23 @@ class Refused(Exception):
         self.again_in_seconds = again_in_seconds
 
 
-async def begin(client: Client, customer_id: int, talk_id: str) -> None:
-    """A talk of this customer; beginning it again changes nothing.
+async def begin(client: Client, customer_id: int, talk_id: str, address: Address = WEB) -> None:
+    """A talk of this customer, who reads it at this address and on our pages. Beginning it again
+    changes the address and nothing else.
 
     Raises: UnknownCustomer; UnknownTalk when the id is somebody else's.
     """
-    name = await asyncio.to_thread(_begin, customer_id, talk_id)
-    state = Talk(customer_id, name)
+    name = await asyncio.to_thread(_begin, customer_id, talk_id, address)
+    state = Talk(customer_id, name, elsewhere=address.channel != WEB.channel)
     await client.start(conversation, state, id=talk_id, on_conflict="return_existing")
 
 
-def _begin(customer_id: int, talk_id: str) -> str:
+def _begin(customer_id: int, talk_id: str, address: Address) -> str:
     with writing(shop_database()) as session:
         customer = lookup.customer_of(session, customer_id)
         if customer is None:
             raise UnknownCustomer(customer_id)
-        talks.begin_talk(session, talk_id, customer_id=customer_id, now=now())
+        talks.begin_talk(session, talk_id, customer_id=customer_id, now=now(), address=address)
         return customer.name
 
 

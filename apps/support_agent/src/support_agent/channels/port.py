@@ -8,19 +8,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from support_agent.shop.address import Address
+
+__all__ = [
+    "Address",
+    "ApprovalCard",
+    "CardField",
+    "Channel",
+    "ChannelName",
+    "ChannelTrouble",
+    "DecisionReply",
+    "Inbound",
+    "IncomingDecision",
+    "IncomingMessage",
+    "Message",
+    "MessageRef",
+    "Sender",
+    "Text",
+    "TryAgain",
+    "Unreachable",
+]
+
 ChannelName = str
 """A word such as "web" or "teams"; stored with every address."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A place where somebody is reached, as long as it exists: a conversation of a channel.
-
-    `data` is the channel's own, opaque to everybody else. It is kept as JSON in the records.
-    """
-
-    channel: ChannelName
-    data: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

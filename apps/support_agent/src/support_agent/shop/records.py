@@ -44,6 +44,7 @@ CaseStatus = Literal[
 
 Author = Literal["customer", "agent", "person", "system"]
 TalkMode = Literal["agent", "waiting", "person"]
+DispatchState = Literal["waiting", "sent", "failed"]
 
 
 def _one_of(words: Any, name: str) -> Enum:
@@ -62,6 +63,7 @@ class Record(DeclarativeBase):
         CaseStatus: _one_of(CaseStatus, "case_status"),
         Author: _one_of(Author, "line_author"),
         TalkMode: _one_of(TalkMode, "talk_mode"),
+        DispatchState: _one_of(DispatchState, "dispatch_state"),
     }
 
 
@@ -276,6 +278,8 @@ class Talk(Record):
     mode: Mapped[TalkMode] = mapped_column(default="agent", index=True)
     holder: Mapped[str] = mapped_column(String(200), default="")
     title: Mapped[str] = mapped_column(String(200), default="")
+    channel: Mapped[str] = mapped_column(String(20), default="web", server_default="web")
+    address: Mapped[str] = mapped_column(default="{}", server_default="{}")
 
     customer: Mapped[Customer] = relationship()
 
@@ -295,3 +299,61 @@ class TalkLine(Record):
     text: Mapped[str]
     said_at: Mapped[datetime]
     case_id: Mapped[str] = mapped_column(String(200), default="")
+
+
+class Account(Record):
+    """Whose an account of a channel is. In Teams it is a tenant and an object id."""
+
+    __tablename__ = "accounts"
+
+    channel: Mapped[str] = mapped_column(String(20), primary_key=True)
+    account: Mapped[str] = mapped_column(String(200), primary_key=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id"), index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    linked_at: Mapped[datetime]
+
+    customer: Mapped[Customer] = relationship()
+
+
+class LinkCode(Record):
+    """A code by which an account may be linked, once and soon. Only its digest is kept."""
+
+    __tablename__ = "link_codes"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    channel: Mapped[str] = mapped_column(String(20))
+    account: Mapped[str] = mapped_column(String(200))
+    name: Mapped[str] = mapped_column(String(200))
+    address: Mapped[str]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class Place(Record):
+    """Where questions are shown to supervisors: to one of them, or to all in a conversation."""
+
+    __tablename__ = "places"
+
+    channel: Mapped[str] = mapped_column(String(20), primary_key=True)
+    reader: Mapped[str] = mapped_column(String(300), primary_key=True)
+    personal: Mapped[bool]
+    name: Mapped[str] = mapped_column(String(200))
+    address: Mapped[str]
+    seen_at: Mapped[datetime]
+
+
+class Dispatch(Record):
+    """A message that goes out by a channel: the newest it shows, and what became of it."""
+
+    __tablename__ = "dispatches"
+
+    key: Mapped[str] = mapped_column(String(400), primary_key=True)
+    about: Mapped[str] = mapped_column(String(200), index=True)
+    channel: Mapped[str] = mapped_column(String(20))
+    reader: Mapped[str] = mapped_column(String(300))
+    address: Mapped[str]
+    state: Mapped[DispatchState] = mapped_column(default="waiting", index=True)
+    message_id: Mapped[str] = mapped_column(String(300), default="")
+    shows: Mapped[str] = mapped_column(String(64), default="")
+    trouble: Mapped[str] = mapped_column(String(500), default="")
+    changed_at: Mapped[datetime]

@@ -11,6 +11,7 @@ from typing import get_args
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from support_agent.shop.address import WEB, Address, text_of
 from support_agent.shop.errors import KeyReused, UnknownCustomer, UnknownTalk
 from support_agent.shop.records import Author, Customer, Talk, TalkLine, TalkMode
 
@@ -44,10 +45,13 @@ class TalkView:
     mode: TalkMode
     holder: str
     title: str
+    channel: str = "web"
 
 
-def begin_talk(session: Session, talk_id: str, *, customer_id: int, now: datetime) -> None:
-    """A talk without lines; beginning it again changes nothing.
+def begin_talk(
+    session: Session, talk_id: str, *, customer_id: int, now: datetime, address: Address = WEB
+) -> None:
+    """A talk without lines; beginning it again changes nothing but where it is read.
 
     Raises: UnknownCustomer, and UnknownTalk when it is somebody else's.
     """
@@ -55,10 +59,20 @@ def begin_talk(session: Session, talk_id: str, *, customer_id: int, now: datetim
     if talk is not None:
         if talk.customer_id != customer_id:
             raise UnknownTalk(talk_id)
+        talk.channel, talk.address = address.channel, text_of(address)
         return
     if session.get(Customer, customer_id) is None:
         raise UnknownCustomer(customer_id)
-    session.add(Talk(id=talk_id, customer_id=customer_id, started_at=now, last_at=now))
+    session.add(
+        Talk(
+            id=talk_id,
+            customer_id=customer_id,
+            started_at=now,
+            last_at=now,
+            channel=address.channel,
+            address=text_of(address),
+        )
+    )
 
 
 def write_line(
@@ -175,4 +189,5 @@ def _view(talk: Talk) -> TalkView:
         mode=talk.mode,
         holder=talk.holder,
         title=talk.title,
+        channel=talk.channel,
     )

@@ -1,0 +1,260 @@
+"""Reaching people by channels: whose an account is, where supervisors read, what went out.
+
+A message that goes out has a key and stands here before it is sent; what became of it is written
+down beside it, so that nothing is sent twice knowingly and nothing that failed is hidden.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from support_agent.shop.address import Address, address_of, text_of
+from support_agent.shop.records import (
+    Account,
+    Dispatch,
+    DispatchState,
+    LinkCode,
+    Place,
+    Talk,
+)
+
+CODE_LIFE = timedelta(minutes=30)
+LONGEST_NAME = 200
+LONGEST_TROUBLE = 500
+
+# Customers.
+
+
+def customer_of_account(session: Session, channel: str, account: str) -> int | None:
+    """The customer whose account of this channel it is."""
+    found = session.get(Account, (channel, account))
+    return None if found is None else found.customer_id
+
+
+def offer_link(
+    session: Session, code: str, *, account: str, name: str, address: Address, now: datetime
+) -> None:
+    """From now on, and for CODE_LIFE, whoever has the code and is signed in may say whose this
+    account is. Older codes of the account end. `code` is a secret of at least 128 random bits."""
+    session.execute(
+        delete(LinkCode).where(LinkCode.channel == address.channel, LinkCode.account == account)
+    )
+    session.add(
+        LinkCode(
+            digest=_digest(code),
+            channel=address.channel,
+            account=account,
+            name=name[:LONGEST_NAME],
+            address=text_of(address),
+            expires_at=now + CODE_LIFE,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An account that waits to be linked."""
+
+    account: str
+    name: str
+    address: Address
+
+
+def offered(session: Session, code: str, now: datetime) -> Offer | None:
+    """What the code may link; None for one that is unknown, used, or too old."""
+    found = session.get(LinkCode, _digest(code))
+    if found is None or found.used_at is not None or found.expires_at <= now:
+        return None
+    return Offer(found.account, found.name, address_of(found.channel, found.address))
+
+
+def link(session: Session, code: str, customer_id: int, now: datetime) -> Offer | None:
+    """The account is this customer's from now on, and the code is spent. None as `offered`.
+
+    Atomic with: the transaction of `session`.
+    """
+    spent = session.execute(
+        update(LinkCode)
+        .where(
+            LinkCode.digest == _digest(code),
+            LinkCode.used_at.is_(None),
+            LinkCode.expires_at > now,
+        )
+        .values(used_at=now)
+        .returning(LinkCode.channel, LinkCode.account, LinkCode.name, LinkCode.address)
+    ).one_or_none()
+    if spent is None:
+        return None
+    channel, account, name, address = spent
+    session.merge(
+        Account(channel=channel, account=account, customer_id=customer_id, name=name, linked_at=now)
+    )
+    return Offer(account, name, address_of(channel, address))
+
+
+def address_of_talk(session: Session, talk_id: str) -> Address | None:
+    """Where the customer of this talk reads it beside our pages; None where only there."""
+    talk = session.get(Talk, talk_id)
+    if talk is None or talk.channel == "web":
+        return None
+    return address_of(talk.channel, talk.address)
+
+
+# Supervisors.
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads in a place: one account, or everybody in a conversation."""
+
+    channel: str
+    id: str
+    """The account, or the conversation's id."""
+    personal: bool
+    name: str
+    address: Address
+
+
+def read_here(session: Session, reader: Reader, now: datetime) -> bool:
+    """Questions are shown to this reader at this address from now on. Whether that is new."""
+    key = (reader.channel, reader.id)
+    known = session.get(Place, key)
+    session.merge(
+        Place(
+            channel=reader.channel,
+            reader=reader.id,
+            personal=reader.personal,
+            name=reader.name[:LONGEST_NAME],
+            address=text_of(reader.address),
+            seen_at=now,
+        )
+    )
+    return known is None
+
+
+def read_no_more(session: Session, address: Address) -> None:
+    """Nobody reads at this address any more."""
+    for place in session.scalars(select(Place).where(Place.channel == address.channel)):
+        if place.address == text_of(address):
+            session.delete(place)
+
+
+def readers(session: Session) -> list[Reader]:
+    """Everybody who is shown questions, in a stable order."""
+    rows = session.scalars(select(Place).order_by(Place.channel, Place.reader))
+    return [_reader(row) for row in rows]
+
+
+def reader_of(session: Session, channel: str, id: str) -> Reader | None:
+    """The reader, while they have a place."""
+    found = session.get(Place, (channel, id))
+    return None if found is None else _reader(found)
+
+
+def _reader(row: Place) -> Reader:
+    address = address_of(row.channel, row.address)
+    return Reader(row.channel, row.reader, row.personal, row.name, address)
+
+
+# What goes out.
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What is known of a message that goes out. `shows` is a digest of what it shows."""
+
+    key: str
+    about: str
+    reader: str
+    address: Address
+    state: DispatchState
+    message_id: str
+    shows: str
+    trouble: str
+    changed_at: datetime
+
+
+def prepare(
+    session: Session, key: str, *, about: str, reader: str, address: Address, now: datetime
+) -> Sent:
+    """The message of this key: it is to go out, unless it stands here already."""
+    row = session.get(Dispatch, key)
+    if row is None:
+        row = Dispatch(
+            key=key,
+            about=about,
+            channel=address.channel,
+            reader=reader,
+            address=text_of(address),
+            state="waiting",
+            message_id="",
+            shows="",
+            trouble="",
+            changed_at=now,
+        )
+        session.add(row)
+    return _sent(row)
+
+
+def went_out(session: Session, key: str, *, message_id: str, shows: str, now: datetime) -> None:
+    """The channel has taken it."""
+    row = session.get_one(Dispatch, key)
+    row.state, row.message_id, row.shows = "sent", message_id, shows
+    row.trouble, row.changed_at = "", now
+
+
+def had_trouble(
+    session: Session, key: str, state: DispatchState, trouble: str, now: datetime
+) -> None:
+    """It did not go out, yet ("waiting") or ever ("failed")."""
+    row = session.get_one(Dispatch, key)
+    row.state, row.trouble, row.changed_at = state, trouble[:LONGEST_TROUBLE], now
+
+
+def sent_about(session: Session, about: str) -> list[Sent]:
+    """All messages about a talk or an approval."""
+    rows = session.scalars(select(Dispatch).where(Dispatch.about == about).order_by(Dispatch.key))
+    return [_sent(row) for row in rows]
+
+
+def in_trouble(session: Session, limit: int = 100) -> list[Sent]:
+    """What has failed, or waits after a first failure; the latest first."""
+    rows = session.scalars(
+        select(Dispatch)
+        .where(Dispatch.state != "sent", Dispatch.trouble != "")
+        .order_by(Dispatch.changed_at.desc(), Dispatch.key)
+        .limit(limit)
+    )
+    return [_sent(row) for row in rows]
+
+
+def with_trouble(session: Session, keys: Iterable[str]) -> dict[str, Sent]:
+    """Of these messages, those that did not go out, by key."""
+    rows = session.scalars(
+        select(Dispatch).where(
+            Dispatch.key.in_(list(keys)), Dispatch.state != "sent", Dispatch.trouble != ""
+        )
+    )
+    return {row.key: _sent(row) for row in rows}
+
+
+def _sent(row: Dispatch) -> Sent:
+    return Sent(
+        key=row.key,
+        about=row.about,
+        reader=row.reader,
+        address=address_of(row.channel, row.address),
+        state=row.state,
+        message_id=row.message_id,
+        shows=row.shows,
+        trouble=row.trouble,
+        changed_at=row.changed_at,
+    )
+
+
+def _digest(code: str) -> str:
+    return hashlib.sha256(code.encode()).hexdigest()
