@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from hashlib import sha256
+from typing import Any, cast
 
 import msgspec
 
 from adjourn.approvals import audit, machine
 from adjourn.approvals.audit import AuditEntry
 from adjourn.approvals.authority import forbidden, no_decider
+from adjourn.approvals.fields import ProposalField, changes_of, fields_of
 from adjourn.approvals.state import State
 from adjourn.backends.protocol import Backend, EventAnswer
 from adjourn.engine.clock import Clock, SystemClock, new_id
@@ -38,6 +40,38 @@ class ApprovalView(msgspec.Struct, frozen=True, kw_only=True):
     """The `do` words of the actions that this person may use now, on the value as it stands: who
     has voted for it may still approve another one."""
     parent_id: str | None = None
+
+    @property
+    def proposal(self) -> dict[str, Any]:
+        """What was proposed, as JSON."""
+        return _object(msgspec.json.decode(self.request.proposal))
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The value as it stands: what an approval now would approve."""
+        return _object(self.state.value) or self.proposal
+
+    def fields(
+        self, typed: Mapping[str, str] | None = None, errors: Mapping[str, str] | None = None
+    ) -> list[ProposalField]:
+        """The proposal as a form, drawn from its schema, in the order of its type. `typed` and
+        `errors` are what a person sent and what was wrong with it, by the names of the fields."""
+        request = self.request
+        return fields_of(self._form, self.proposal, self.value, request.editable, typed, errors)
+
+    def changes(self, typed: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+        """What an `Approve` with this text of the fields changes, and what cannot be read, both by
+        the names of the fields. Text that came back as `fields` gave it changes nothing, nor does
+        a field that did not come, or may not be changed."""
+        return changes_of(self._form, self.value, self.request.editable, typed)
+
+    @property
+    def _form(self) -> dict[str, Any]:
+        return _object(msgspec.json.decode(self.request.form))
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 class Approvals:

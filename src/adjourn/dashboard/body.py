@@ -16,6 +16,9 @@ FIELDS_LIMIT = 1_000
 BODY_SECONDS = 30.0  # a body that takes longer to arrive is given up
 KIND = "application/x-www-form-urlencoded"
 
+PREFIX = "field."
+"""Before the name of a proposal's field in a form, so that no field is taken for one of ours."""
+
 
 class Form(Mapping[str, str]):
     """The fields of a form; of several with one name the last counts, and `all` has them all."""
@@ -54,6 +57,16 @@ class Form(Mapping[str, str]):
 
     def all(self, name: str) -> list[str]:
         return [value for key, value in self._pairs if key == name]
+
+
+def input_name(field: str) -> str:
+    """The name in a form of a proposal's field."""
+    return PREFIX + field
+
+
+def field_texts(form: Mapping[str, str]) -> dict[str, str]:
+    """What was typed in the proposal's fields, by their own names."""
+    return {name[len(PREFIX) :]: form[name] for name in form if name.startswith(PREFIX)}
 
 
 async def form_of(request: Request) -> Form:

@@ -14,9 +14,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from adjourn.approvals.people import Authenticator, LocalPeople
+from adjourn.approvals.text import plain
 from adjourn.client.client import Client
+from adjourn.dashboard.body import input_name
 from adjourn.dashboard.streams import Streams
-from adjourn.dashboard.text import plain
 from adjourn.dashboard.views.words import Face, Names
 from adjourn.engine.clock import new_id
 from adjourn.errors import NotSignedInError
@@ -164,6 +165,7 @@ def make_pages(version_of: Callable[[str], str]) -> Environment:
         auto_reload=False,
     )
     pages.filters["plain"] = plain
+    pages.filters["input_name"] = input_name
 
     def asset(name: str) -> str:
         return f"/static/{name}?v={version_of(name)}"

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from adjourn.approvals.text import plain
 from adjourn.dashboard.body import Form
 from adjourn.dashboard.desk import Visit
-from adjourn.dashboard.text import plain
 from adjourn.errors import AdjournError
 
 TEXTS = ("comment", "reason", "text", "question")

@@ -12,10 +12,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from adjourn import errors
+from adjourn.approvals.text import plain
 from adjourn.dashboard.desk import Visit, desk_of, here_of, nobody_words, rendered, visit_of
 from adjourn.dashboard.drawn import Again, OtherPersonError
 from adjourn.dashboard.streams import TooManyStreamsError
-from adjourn.dashboard.text import plain
 from adjourn.engine.clock import new_id
 from adjourn.errors import AdjournError, NotSignedInError
 

@@ -10,6 +10,7 @@ import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from adjourn.approvals.text import plain
 from adjourn.dashboard.body import Form, form_of
 from adjourn.dashboard.desk import Visit, Way, visit_of
 from adjourn.dashboard.drawn import check_drawn_for
@@ -26,7 +27,7 @@ from adjourn.dashboard.routes.panels import (
     still_waits,
 )
 from adjourn.dashboard.search import Search
-from adjourn.dashboard.text import listed, plain
+from adjourn.dashboard.text import listed
 from adjourn.dashboard.times import clock
 from adjourn.dashboard.views.act import check_first, field_errors, moves_on, sent_action
 from adjourn.dashboard.views.panel import Draft, happened, moment_of

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
+from adjourn.approvals.text import plain
 from adjourn.backends.protocol import SettledAs
 from adjourn.dashboard.body import form_of
 from adjourn.dashboard.desk import Visit, visit_of
 from adjourn.dashboard.drawn import check_drawn_for
-from adjourn.dashboard.text import plain
 from adjourn.dashboard.views.instances import (
     attributes_of,
     instance_facts,

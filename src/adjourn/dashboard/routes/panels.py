@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from adjourn.approvals.fields import ProposalField
+from adjourn.approvals.text import one_line
 from adjourn.client.approvals import ApprovalView
+from adjourn.dashboard.body import input_name
 from adjourn.dashboard.desk import Visit, Way
 from adjourn.dashboard.drawn import kept_texts
 from adjourn.dashboard.search import Search
-from adjourn.dashboard.text import counted, listed, one_line
+from adjourn.dashboard.text import counted, listed
 from adjourn.dashboard.times import When
 from adjourn.dashboard.views.act import SNOOZES
 from adjourn.dashboard.views.audit import entry_views
-from adjourn.dashboard.views.fields import FieldView
 from adjourn.dashboard.views.panel import Draft, panel_view, undo_until
 from adjourn.dashboard.views.plain import last_answer, plain_view
 from adjourn.dashboard.views.tabs import (
@@ -260,12 +262,12 @@ def said_of(word: str) -> str:
     return SAID.get(word, "")
 
 
-def kept_of(draft: Draft, fields: Sequence[FieldView]) -> list[str]:
+def kept_of(draft: Draft, fields: Sequence[ProposalField]) -> list[str]:
     """What somebody wrote and edited, to be shown where it can no longer be sent."""
     edited = [
         f"{each.label}: {one_line(typed, 500)}"
         for each in fields
-        if (typed := draft.text(each.input_name).replace("\r\n", "\n"))
+        if (typed := draft.text(input_name(each.name)).replace("\r\n", "\n"))
         and each.editable
         and typed != each.before.replace("\r\n", "\n")
     ]

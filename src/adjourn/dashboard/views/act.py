@@ -8,9 +8,7 @@ from typing import Any
 
 from adjourn.approvals import machine
 from adjourn.client.approvals import ApprovalView
-from adjourn.dashboard.body import Form
-from adjourn.dashboard.views.fields import PREFIX, changes_of
-from adjourn.dashboard.views.panel import form_of, value_of
+from adjourn.dashboard.body import Form, field_texts
 from adjourn.dashboard.views.rows import needs_hold
 from adjourn.errors import InvalidPayloadError, Refusal, UpdateRefusedError
 from adjourn.model.actor import Actor
@@ -83,8 +81,7 @@ def sent_action(form: Form, view: ApprovalView, now: datetime, hold_above: Risk)
 
 
 def _approve(form: Form, view: ApprovalView, version: int, hold_above: Risk) -> Sent:
-    typed = {name: form.text(name) for name in form if name.startswith(PREFIX)}
-    changes, errors = changes_of(form_of(view), value_of(view), view.request.editable, typed)
+    changes, errors = view.changes(field_texts(form))
     comment = form.words("comment")
     if needs_hold(view.request.risk, hold_above):
         if not comment:

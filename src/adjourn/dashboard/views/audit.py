@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from adjourn.approvals.audit import AuditEntry
-from adjourn.dashboard.text import one_line, plain
+from adjourn.approvals.text import one_line, plain
 from adjourn.dashboard.times import When, clock
 from adjourn.dashboard.views.words import Names
 

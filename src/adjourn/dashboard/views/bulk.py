@@ -9,9 +9,9 @@ from decimal import Decimal, InvalidOperation
 from statistics import median
 from typing import Literal
 
+from adjourn.approvals.text import one_line, plain
 from adjourn.client.approvals import ApprovalView
-from adjourn.dashboard.text import money, one_line, plain
-from adjourn.dashboard.views.panel import value_of
+from adjourn.dashboard.text import money
 from adjourn.dashboard.views.rows import asks, chips, needs_hold
 from adjourn.dashboard.views.words import STATUS, Chip, Names
 from adjourn.model.approval import Risk
@@ -172,7 +172,7 @@ def _why(
 
 def amount_of(view: ApprovalView) -> Decimal | None:
     """The amount that would be approved now, exactly: what is shown, compared and summed."""
-    amount = value_of(view).get("amount", view.request.amount)
+    amount = view.value.get("amount", view.request.amount)
     if isinstance(amount, bool):
         return None
     try:

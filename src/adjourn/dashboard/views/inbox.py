@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from adjourn.approvals.text import capital, one_line, plain
 from adjourn.dashboard.search import AGES, RISKS, VIEWS, Search
-from adjourn.dashboard.text import capital, one_line, plain, recipient
+from adjourn.dashboard.text import recipient
 from adjourn.dashboard.views.rows import RowView
 from adjourn.dashboard.views.words import Names
 from adjourn.model.actor import Actor

@@ -8,7 +8,8 @@ from datetime import datetime
 
 import msgspec
 
-from adjourn.dashboard.text import capital, counted, listed, one_line, plain
+from adjourn.approvals.text import capital, one_line, plain
+from adjourn.dashboard.text import counted, listed
 from adjourn.dashboard.times import When, ago, lasted, until
 from adjourn.dashboard.views.story import Threads, link_of
 from adjourn.dashboard.views.words import STATUS, Chip, Fact, Tone, key_of

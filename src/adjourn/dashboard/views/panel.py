@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from adjourn.approvals import machine
+from adjourn.approvals.fields import ProposalField
+from adjourn.approvals.text import capital, one_line, plain
 from adjourn.client.approvals import ApprovalView
-from adjourn.dashboard.text import capital, listed, money, one_line, plain, recipient
+from adjourn.dashboard.body import field_texts
+from adjourn.dashboard.text import listed, money, recipient
 from adjourn.dashboard.times import When, ago, clock, until
 from adjourn.dashboard.views.audit import sentence
-from adjourn.dashboard.views.fields import FieldView, fields_of
 from adjourn.dashboard.views.rows import asks, needs_hold
 from adjourn.dashboard.views.words import (
     ENDED,
@@ -98,7 +100,7 @@ class Panel:
     risk: Chip
     facts: list[Fact]
     banners: list[Banner]
-    fields: list[FieldView]
+    fields: list[ProposalField]
     remarks: list[Remark]
     execution: Execution | None
     allowed: frozenset[str]
@@ -160,7 +162,7 @@ def panel_view(
     )
 
 
-def _valued(view: ApprovalView, fields: Sequence[FieldView]) -> bool:
+def _valued(view: ApprovalView, fields: Sequence[ProposalField]) -> bool:
     if view.state.status in ENDED and view.state.status != "approved":
         return False
     editing = "approve" in view.allowed and any(each.editable for each in fields)
@@ -178,35 +180,16 @@ def _status(view: ApprovalView, actor: Actor) -> Chip:
     return Chip("Claimed by you", "info", "person") if mine else STATUS[view.state.status]
 
 
-def proposal_fields(view: ApprovalView, draft: Draft) -> list[FieldView]:
+def proposal_fields(view: ApprovalView, draft: Draft) -> list[ProposalField]:
     """The form of this approval's proposal."""
-    proposal, value = proposal_of(view), value_of(view)
-    form = _object(msgspec.json.decode(view.request.form))
-    return fields_of(form, proposal, value, view.request.editable, draft.typed, draft.errors)
-
-
-def proposal_of(view: ApprovalView) -> dict[str, Any]:
-    return _object(msgspec.json.decode(view.request.proposal))
-
-
-def value_of(view: ApprovalView) -> dict[str, Any]:
-    """The value as it stands: what an approval now would approve."""
-    return _object(view.state.value) or proposal_of(view)
-
-
-def form_of(view: ApprovalView) -> dict[str, Any]:
-    return _object(msgspec.json.decode(view.request.form))
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    return view.fields(field_texts(draft.typed), draft.errors)
 
 
 def facts(view: ApprovalView, names: Names, now: datetime) -> list[Fact]:
     """The strip under the title: what decides how careful to be."""
     request, state = view.request, view.state
     found: list[Fact] = []
-    amount = value_of(view).get("amount", request.amount)
+    amount = view.value.get("amount", request.amount)
     if amount is not None and not isinstance(amount, dict | list | bool):
         found.append(Fact("Amount", money(amount, request.currency)))
     reversible = Fact("Effect", "Can be taken back")
@@ -295,7 +278,7 @@ def _outcome(view: ApprovalView, names: Names, now: datetime) -> Banner:
     return Banner(chip.tone, chip.icon, title, text, at, lines)
 
 
-def _changed(each: FieldView) -> str:
+def _changed(each: ProposalField) -> str:
     return f"{each.label}: {one_line(each.proposed, 60)} \u2192 {one_line(each.value, 60)}"
 
 

@@ -10,9 +10,9 @@ from typing import Any, cast
 import msgspec
 
 from adjourn.approvals.authority import no_decider
-from adjourn.dashboard.text import label_of, one_line, plain
+from adjourn.approvals.fields import shown
+from adjourn.approvals.text import label_of, one_line, plain
 from adjourn.dashboard.times import ago, clock
-from adjourn.dashboard.views.fields import shown
 from adjourn.dashboard.views.panel import Draft
 from adjourn.dashboard.views.words import Fact, Names, Told, key_of
 from adjourn.model import events

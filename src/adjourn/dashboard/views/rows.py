@@ -13,8 +13,9 @@ import msgspec
 
 from adjourn.approvals.authority import no_decider
 from adjourn.approvals.people import addresses_of
+from adjourn.approvals.text import one_line, plain
 from adjourn.dashboard.search import Search
-from adjourn.dashboard.text import counted, listed, one_line, plain
+from adjourn.dashboard.text import counted, listed
 from adjourn.dashboard.times import When, ago, clock, until
 from adjourn.dashboard.views.words import ENDED, EXECUTION, RISK, STATUS, Chip, Names, key_of
 from adjourn.model.actor import Actor

@@ -9,7 +9,7 @@ from typing import assert_never
 
 import msgspec
 
-from adjourn.dashboard.text import one_line, plain
+from adjourn.approvals.text import one_line, plain
 from adjourn.dashboard.times import When, clock, lasted
 from adjourn.dashboard.views.words import Tone
 from adjourn.model import events

@@ -9,16 +9,9 @@ from typing import Literal, get_args
 
 from adjourn.approvals import machine
 from adjourn.approvals.people import addresses_of
+from adjourn.approvals.text import capital, one_line, plain
 from adjourn.client.approvals import ApprovalView
-from adjourn.dashboard.text import (
-    capital,
-    counted,
-    initials,
-    listed,
-    one_line,
-    plain,
-    recipient,
-)
+from adjourn.dashboard.text import counted, initials, listed, recipient
 from adjourn.dashboard.times import When, ago, clock, span, until
 from adjourn.dashboard.views.rows import chips
 from adjourn.dashboard.views.words import ENDED, STATUS, Chip, Fact, Names

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from adjourn.approvals.people import Authenticator
-from adjourn.dashboard.text import initials, plain
+from adjourn.approvals.text import plain
+from adjourn.dashboard.text import initials
 from adjourn.dashboard.times import When
 from adjourn.model.actor import Actor
 from adjourn.model.inbox import ApprovalStatus, ExecutionState

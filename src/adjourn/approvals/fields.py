@@ -1,4 +1,7 @@
-"""The form of a proposal, drawn from its JSON Schema, and what came back from it."""
+"""The form of a proposal, drawn from its JSON Schema, and what came back from it.
+
+A page and a card draw the same fields, and read what was typed in them the same way.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,23 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, cast
 
-from adjourn.dashboard.text import capital, label_of, plain
+from adjourn.approvals.text import capital, label_of, plain
 from adjourn.model.approval import Bounds
 
 Widget = Literal["text", "long", "number", "choice", "json"]
 
 LONG_TEXT = 20  # characters; a longer text gets a box that grows with it
-PREFIX = "field."
-"""Before the name of a field in a form, so that no field is taken for one of ours."""
 
 Schema = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class FieldView:
-    """One field: what was proposed, and what it would be."""
+class ProposalField:
+    """One field of a proposal as a reviewer sees it: what was proposed, and what it would be.
+
+    All texts are safe to look at, but for `value`, `before` and the values of `choices`: those are
+    what an input holds and gives back.
+    """
 
     name: str
     label: str
@@ -41,10 +46,6 @@ class FieldView:
     """Values and labels of a choice."""
     error: str = ""
 
-    @property
-    def input_name(self) -> str:
-        return PREFIX + self.name
-
 
 def fields_of(
     form: Schema,
@@ -53,9 +54,9 @@ def fields_of(
     editable: Mapping[str, Bounds],
     typed: Mapping[str, str] | None = None,
     errors: Mapping[str, str] | None = None,
-) -> list[FieldView]:
+) -> list[ProposalField]:
     """Every field, in the order of the type as far as it is known. `typed` and `errors` are what a
-    person sent and what was wrong with it."""
+    person sent and what was wrong with it, by field."""
     properties = _properties(form)
     return [
         _field(
@@ -64,7 +65,7 @@ def fields_of(
             proposal,
             value,
             editable.get(name),
-            (typed or {}).get(PREFIX + name),
+            (typed or {}).get(name),
             _error(errors or {}, name),
         )
         for name in _ordered(form, proposal)
@@ -79,10 +80,10 @@ def _field(
     bounds: Bounds | None,
     typed: str | None,
     error: str,
-) -> FieldView:
+) -> ProposalField:
     now = value.get(name, proposal[name])
     choices = _choices(schema)
-    return FieldView(
+    return ProposalField(
         name=name,
         label=plain(schema.get("title") or label_of(name)),
         proposed=shown(proposal[name]),
@@ -147,7 +148,7 @@ def changes_of(
     changes: dict[str, Any] = {}
     errors: dict[str, str] = {}
     for name in editable:
-        text = typed.get(PREFIX + name)
+        text = typed.get(name)
         if text is None or name not in value:
             continue
         # Browsers send line ends as CR LF, whatever the value had.

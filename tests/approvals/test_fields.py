@@ -8,7 +8,7 @@ import msgspec
 import pydantic
 import pytest
 
-from adjourn.dashboard.views.fields import changes_of, fields_of
+from adjourn.approvals.fields import changes_of, fields_of
 from adjourn.model import codec
 from adjourn.model.approval import Bounds
 
@@ -45,8 +45,7 @@ def form_and_value(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def changed(value: Any = VALUE, **typed: str) -> tuple[dict[str, Any], dict[str, str]]:
     form, given = form_and_value(value)
-    names = {f"field.{name}": text for name, text in typed.items()}
-    return changes_of(form, given, dict.fromkeys(given, Bounds()), names)
+    return changes_of(form, given, dict.fromkeys(given, Bounds()), typed)
 
 
 def test_fields_come_in_the_order_of_the_type_with_the_right_widgets() -> None:
@@ -72,7 +71,7 @@ def test_fields_come_in_the_order_of_the_type_with_the_right_widgets() -> None:
 
 def test_what_nobody_touched_changes_nothing() -> None:
     form, value = form_and_value(VALUE)
-    untouched = {each.input_name: each.value for each in fields_of(form, value, value, EVERYTHING)}
+    untouched = {each.name: each.value for each in fields_of(form, value, value, EVERYTHING)}
 
     assert changes_of(form, value, EVERYTHING, untouched) == ({}, {})
 
@@ -121,7 +120,7 @@ def test_what_cannot_be_read_is_told_at_its_field(typed: dict[str, str], message
 def test_fields_that_are_not_editable_are_never_read() -> None:
     form, value = form_and_value(VALUE)
 
-    assert changes_of(form, value, {}, {"field.amount": "1"}) == ({}, {})
+    assert changes_of(form, value, {}, {"amount": "1"}) == ({}, {})
 
 
 def test_errors_of_a_part_are_told_at_its_field() -> None:
@@ -137,7 +136,7 @@ def test_errors_of_a_part_are_told_at_its_field() -> None:
 def test_what_was_typed_stands_in_the_field_again() -> None:
     form, value = form_and_value(VALUE)
 
-    fields = fields_of(form, value, value, EVERYTHING, {"field.amount": "much"})
+    fields = fields_of(form, value, value, EVERYTHING, {"amount": "much"})
 
     assert (fields[1].value, fields[1].before) == ("much", "600.00")
 
