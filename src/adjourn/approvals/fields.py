@@ -6,6 +6,7 @@ A page and a card draw the same fields, and read what was typed in them the same
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -17,6 +18,10 @@ from adjourn.model.approval import Bounds
 Widget = Literal["text", "long", "number", "choice", "json"]
 
 LONG_TEXT = 20  # characters; a longer text gets a box that grows with it
+
+_NUMERAL = re.compile(
+    r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d*)?(?:[eE][+-]?\d{1,3})?", re.ASCII
+)
 
 Schema = Mapping[str, Any]
 
@@ -191,7 +196,7 @@ def _read(schema: Schema, text: str, before: Any) -> Any:
         return _whole(stripped)
     if _is_decimal(schema):
         _decimal(stripped)
-        return stripped.replace(",", "")
+        return _ungrouped(stripped)
     if "number" in kinds or "integer" in kinds:
         return _decimal(stripped)
     if "object" in kinds or "array" in kinds:
@@ -216,13 +221,21 @@ def _chosen(values: Any, text: str) -> Any:
 
 def _whole(text: str) -> int:
     try:
-        return int(text.replace(",", ""))
+        return int(_ungrouped(text))
     except ValueError:
         raise ValueError("must be a whole number") from None
 
 
+def _ungrouped(text: str) -> str:
+    """Without the commas that group thousands. Any other comma stays and is no number: whoever
+    types 19,80 means no 1980. Nor are digits grouped by anything else."""
+    if not _NUMERAL.fullmatch(text):
+        return ""
+    return text.replace(",", "")
+
+
 def _decimal(text: str) -> int | float:
-    digits = text.replace(",", "")
+    digits = _ungrouped(text)
     try:
         number = Decimal(digits)
     except InvalidOperation:
