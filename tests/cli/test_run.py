@@ -1,5 +1,6 @@
 """`adjourn run` as a process: started, refused and stopped like one."""
 
+import json
 import os
 import signal
 import socket
@@ -58,6 +59,11 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "lacking.py").write_text("import nowhere_at_all\n")
     (tmp_path / "nameless.json").write_text('[{"id": "", "name": "N", "roles": ["lead"]}]')
     (tmp_path / "twice.json").write_text('[{"id": "ada", "name": "A"}, {"id": "ada", "name": "B"}]')
+    shared = [
+        {"id": id, "name": id, "roles": ["approver"], "accounts": {"teams": "t/o"}}
+        for id in ("ada", "bob")
+    ]
+    (tmp_path / "shared.json").write_text(json.dumps(shared))
     return tmp_path
 
 
@@ -194,6 +200,7 @@ def test_an_activity_that_does_not_end_delays_the_stop_by_its_grace_only(
         (["flow:app", "--port", "70000"], "no port"),
         (["flow:app", "--people", "nameless.json"], "has a person with the id ''"),
         (["flow:app", "--people", "twice.json"], "has a person with the id 'ada'"),
+        (["flow:app", "--people", "shared.json"], "'t/o' belongs to 'ada' and to 'bob'"),
     ],
 )
 def test_what_cannot_be_served_is_said_in_one_line(

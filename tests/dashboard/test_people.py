@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import httpx
 import pytest
@@ -96,6 +96,12 @@ class SignedIn:
 
     def find(self, person: str) -> Person | None:
         return None
+
+    def find_account(self, channel: str, account: str) -> Person | None:
+        return None
+
+    def everybody(self) -> Sequence[Person]:
+        return []
 
 
 def test_where_people_sign_in_there_is_no_switch() -> None:

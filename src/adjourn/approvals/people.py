@@ -19,6 +19,9 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
     groups: list[str] = []
     roles: list[Role] = []
+    accounts: dict[str, str] = {}
+    """Who they are in other channels, by the channel's name, exactly as that channel's own sign-in
+    says it: `{"teams": "<tenant id>/<directory object id>"}`. Without one they cannot act there."""
 
     def actor(self, channel: str) -> Actor:
         """They, acting now by this channel."""
@@ -35,6 +38,23 @@ def addresses_of(actor: Actor) -> list[Recipient]:
     return [*own, *groups, *(f"role:{name}" for name in actor.roles)]
 
 
+def account_trouble(people: Sequence[Person]) -> str:
+    """What is wrong with the accounts of these people, as a sentence: one that is empty, or that
+    names two of them, whose votes would then be one's. Empty where nothing is."""
+    owners: dict[tuple[str, str], str] = {}
+    for person in people:
+        for channel, account in person.accounts.items():
+            if not account:
+                return f"{person.id!r} has an empty {channel} account: leave it out."
+            owner = owners.setdefault((channel, account), person.id)
+            if owner != person.id:
+                return (
+                    f"The {channel} account {account!r} belongs to {owner!r} and to {person.id!r}: "
+                    "an account belongs to one person."
+                )
+    return ""
+
+
 class Authenticator(Protocol):
     """Who sends this request. Asked anew for every request, so that a lost role counts at once."""
 
@@ -46,6 +66,16 @@ class Authenticator(Protocol):
 
     def find(self, person: str) -> Person | None:
         """What the directory knows of an id: to show a name instead of it."""
+        ...
+
+    def find_account(self, channel: str, account: str) -> Person | None:
+        """Whose account of that channel this is, as the directory says now; None for a stranger.
+        The account is what the channel's own authentication found out, and nothing that a message
+        claims: whoever is found acts with that person's roles."""
+        ...
+
+    def everybody(self) -> Sequence[Person]:
+        """All whom the directory knows, to tell those who may decide that something waits."""
         ...
 
 
@@ -60,6 +90,10 @@ class LocalPeople:
     """
 
     def __init__(self, people: Sequence[Person]) -> None:
+        """Raises: ValueError where one account belongs to two people, or is empty."""
+        trouble = account_trouble(people)
+        if trouble:
+            raise ValueError(trouble)
         self.people = {person.id: person for person in people}
 
     async def identify(
@@ -70,6 +104,16 @@ class LocalPeople:
 
     def find(self, person: str) -> Person | None:
         return self.people.get(person)
+
+    def find_account(self, channel: str, account: str) -> Person | None:
+        if not account:
+            return None
+        return next(
+            (each for each in self.people.values() if each.accounts.get(channel) == account), None
+        )
+
+    def everybody(self) -> Sequence[Person]:
+        return list(self.people.values())
 
 
 DEMO_PEOPLE = (

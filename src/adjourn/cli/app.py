@@ -103,7 +103,8 @@ def run(
     port
         0 takes any free one.
     people
-        A JSON file of those who may act on the dashboard; five made-up people without it.
+        A JSON file of those who may act: a list of objects with id, name, title, groups, roles
+        and accounts (who they are in other channels); five made-up people without it.
     """
     from adjourn.cli import run as running  # the server is slow to import, and only this needs it
 

@@ -16,7 +16,7 @@ from types import FrameType, ModuleType
 
 import msgspec
 
-from adjourn.approvals.people import DEMO_PEOPLE, LocalPeople, Person
+from adjourn.approvals.people import DEMO_PEOPLE, LocalPeople, Person, account_trouble
 from adjourn.cli.exits import PortInUseError, UsageError
 from adjourn.cli.text import console, printable
 from adjourn.client.app import Adjourn
@@ -86,7 +86,7 @@ def people_of(file: str | None) -> LocalPeople:
     except (OSError, msgspec.MsgspecError) as error:
         raise UsageError(
             f"{file} holds no people ({error}). It is a JSON list of objects with id, name, title, "
-            "groups and roles."
+            "groups, roles and accounts."
         ) from error
     if not people:
         raise UsageError(f"{file} is empty: name one person at least.")
@@ -97,6 +97,9 @@ def people_of(file: str | None) -> LocalPeople:
                 f"{file} has a person with the id {id!r}: an id is 1 to 100 of a-z, A-Z, 0-9 and "
                 "_ . @ + -, and each person has their own."
             )
+    trouble = account_trouble(people)
+    if trouble:
+        raise UsageError(f"{file}: {trouble}")
     return LocalPeople(people)
 
 
