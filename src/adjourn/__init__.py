@@ -1,11 +1,14 @@
 """Adjourn: a Python function that stops in the middle, for days, and goes on at the same line."""
 
+from adjourn.approvals.fields import ProposalField
+from adjourn.approvals.people import Authenticator, Person
 from adjourn.authoring.approval import auto, group, rechecking, role
 from adjourn.authoring.context import Context, Offer, UpdateRequest
 from adjourn.authoring.current import ActivityContext, activity_context, current_activity
 from adjourn.authoring.functions import Activity, Orchestrator
 from adjourn.authoring.task import Task
 from adjourn.client.app import Adjourn
+from adjourn.client.approvals import ApprovalView
 from adjourn.client.client import Client, Handle
 from adjourn.errors import (
     ActivityFailedError,
@@ -31,9 +34,13 @@ from adjourn.errors import (
 )
 from adjourn.model.actor import Actor
 from adjourn.model.approval import (
+    AddComment,
+    Answer,
+    Approve,
     Approved,
     Bounds,
     Cancelled,
+    Claim,
     Conversation,
     Decision,
     Document,
@@ -42,10 +49,13 @@ from adjourn.model.approval import (
     Facts,
     Line,
     Notice,
+    Reject,
     Rejected,
     Superseded,
+    Undo,
 )
 from adjourn.model.failure import FailureDetails
+from adjourn.model.inbox import InboxQuery, InboxRow
 from adjourn.model.retry import RetryPolicy
 from adjourn.model.state import HistoryEntry, InstanceState, Page
 from adjourn.model.status import Status
@@ -57,12 +67,18 @@ __all__ = [
     "ActivityContext",
     "ActivityFailedError",
     "Actor",
+    "AddComment",
     "Adjourn",
     "AdjournError",
+    "Answer",
     "ApprovalRequiredError",
+    "ApprovalView",
+    "Approve",
     "Approved",
+    "Authenticator",
     "Bounds",
     "Cancelled",
+    "Claim",
     "Client",
     "Context",
     "Conversation",
@@ -75,6 +91,8 @@ __all__ = [
     "FailureDetails",
     "Handle",
     "HistoryEntry",
+    "InboxQuery",
+    "InboxRow",
     "InstanceExistsError",
     "InstanceFailedError",
     "InstanceFinishedError",
@@ -89,7 +107,10 @@ __all__ = [
     "Offer",
     "Orchestrator",
     "Page",
+    "Person",
+    "ProposalField",
     "Refusal",
+    "Reject",
     "Rejected",
     "RetryPolicy",
     "Status",
@@ -97,6 +118,7 @@ __all__ = [
     "Superseded",
     "Task",
     "TaskFailedError",
+    "Undo",
     "UpdateConflictError",
     "UpdateForbiddenError",
     "UpdateInvalidError",
