@@ -1,7 +1,7 @@
 """Adjourn: a Python function that stops in the middle, for days, and goes on at the same line."""
 
 from adjourn.approvals.fields import ProposalField
-from adjourn.approvals.people import Authenticator, Person
+from adjourn.approvals.people import Authenticator, Person, addresses_of
 from adjourn.authoring.approval import auto, group, rechecking, role
 from adjourn.authoring.context import Context, Offer, UpdateRequest
 from adjourn.authoring.current import ActivityContext, activity_context, current_activity
@@ -55,6 +55,7 @@ from adjourn.model.approval import (
     Undo,
 )
 from adjourn.model.failure import FailureDetails
+from adjourn.model.ids import watcher_id
 from adjourn.model.inbox import InboxQuery, InboxRow
 from adjourn.model.retry import RetryPolicy
 from adjourn.model.state import HistoryEntry, InstanceState, Page
@@ -126,9 +127,11 @@ __all__ = [
     "UpdateRequest",
     "WrongStateError",
     "activity_context",
+    "addresses_of",
     "auto",
     "current_activity",
     "group",
     "rechecking",
     "role",
+    "watcher_id",
 ]

@@ -39,13 +39,11 @@ def offer_link(
     session: Session, code: str, *, account: str, name: str, address: Address, now: datetime
 ) -> None:
     """From now on, and for CODE_LIFE, whoever has the code and is signed in may say whose this
-    account is. Older codes of the account end. `code` is a secret of at least 128 random bits."""
-    session.execute(
-        delete(LinkCode).where(LinkCode.channel == address.channel, LinkCode.account == account)
-    )
+    account is. `code` is a secret of at least 128 random bits."""
+    session.execute(delete(LinkCode).where(LinkCode.expires_at <= now))
     session.add(
         LinkCode(
-            digest=_digest(code),
+            digest=digest_of(code),
             channel=address.channel,
             account=account,
             name=name[:LONGEST_NAME],
@@ -66,7 +64,7 @@ class Offer:
 
 def offered(session: Session, code: str, now: datetime) -> Offer | None:
     """What the code may link; None for one that is unknown, used, or too old."""
-    found = session.get(LinkCode, _digest(code))
+    found = session.get(LinkCode, digest_of(code))
     if found is None or found.used_at is not None or found.expires_at <= now:
         return None
     return Offer(found.account, found.name, address_of(found.channel, found.address))
@@ -80,7 +78,7 @@ def link(session: Session, code: str, customer_id: int, now: datetime) -> Offer 
     spent = session.execute(
         update(LinkCode)
         .where(
-            LinkCode.digest == _digest(code),
+            LinkCode.digest == digest_of(code),
             LinkCode.used_at.is_(None),
             LinkCode.expires_at > now,
         )
@@ -256,5 +254,6 @@ def _sent(row: Dispatch) -> Sent:
     )
 
 
-def _digest(code: str) -> str:
+def digest_of(code: str) -> str:
+    """What is kept of a code: it tells nobody the code."""
     return hashlib.sha256(code.encode()).hexdigest()

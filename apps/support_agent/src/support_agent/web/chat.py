@@ -16,7 +16,7 @@ from support_agent.live import Hub
 from support_agent.shop import knowledge, lookup, talks
 from support_agent.shop.lookup import CustomerView
 from support_agent.shop.talks import TalkView
-from support_agent.web import identity
+from support_agent.web import identity, linking
 from support_agent.web.articles import blocks_of
 from support_agent.web.cards import order_card
 from support_agent.web.forms import ID, form_of, id_in, new_id
@@ -49,6 +49,7 @@ def create_chat(client: Client, hub: Hub, badge: str) -> FastAPI:
     """
     app = make_site(client, hub, "customer.html", {"badge": badge}, door=lambda root, _: f"{root}/")
     app.include_router(router)
+    app.include_router(linking.router)
     return app
 
 
