@@ -117,12 +117,46 @@ def test_each_failure_of_a_model_has_its_words(world: World, error: Exception, c
     assert [line.who for line in history.lines_of(chat.history)] == ["customer", "agent"]
 
 
-@pytest.mark.parametrize("error", [UserError("our mistake"), DeterminismError("a replay differs")])
-def test_a_mistake_of_ours_is_no_answer(world: World, error: Exception) -> None:
+def test_an_engine_error_is_no_answer(world: World) -> None:
+    chat = Chat(build_agent(raising(DeterminismError("a replay differs"))), world)
+
+    with pytest.raises(DeterminismError):
+        chat.ask("hello")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(UserError("our mistake"), "set_up_wrongly"), (KeyError("a defect"), "unreachable")],
+)
+def test_a_mistake_of_ours_is_answered_and_the_conversation_goes_on(
+    world: World, error: Exception, code: str
+) -> None:
     chat = Chat(build_agent(raising(error)), world)
 
-    with pytest.raises(type(error)):
-        chat.ask("hello")
+    assert chat.ask("hello").trouble == code
+    chat.agent = build_agent(saying("Hello."))
+    assert chat.say("and again") == "Hello."
+
+
+@pytest.mark.parametrize("notes", [0, 1, 5])
+def test_a_case_is_known_when_the_answer_breaks_off_behind_notes_that_follow_each_other(
+    world: World, notes: int
+) -> None:
+    async def open_and_break(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        if isinstance(messages[-1].parts[-1], ToolReturnPart):
+            raise ModelTimeoutError("m", "slow")
+        wish = {"order_number": "A-1042", "reason": "it was charged twice"}
+        return ModelResponse(parts=[ToolCallPart("issue_refund", wish)])
+
+    chat = Chat(build_agent(FunctionModel(open_and_break)), world)
+    chat.history = [history.note(f"Decided: {number}.", NOW) for number in range(notes)]
+
+    given = chat.ask("refund A-1042, please")
+
+    assert [case["case_id"] for case in given.opened] == ["R-1001"]
+    assert "R-1001" in given.text
+    said = [(line.who, line.text) for line in history.lines_of(given.messages)]
+    assert said == [("customer", "refund A-1042, please"), ("agent", given.text)]
 
 
 def test_an_engine_error_in_a_tool_is_never_a_tool_result(

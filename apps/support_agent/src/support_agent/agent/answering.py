@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic_ai import Agent, capture_run_messages
 from pydantic_ai.agent import EventStreamHandler
-from pydantic_ai.exceptions import AgentRunError, ModelAPIError
-from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.exceptions import ModelAPIError
+from pydantic_ai.messages import ModelMessage, ModelResponse, repair_messages
 
-from adjourn import TaskFailedError
+from adjourn import AdjournError, TaskFailedError
 from support_agent.agent import history as histories
 from support_agent.agent.budget import (
     BUDGET,
@@ -62,12 +62,15 @@ async def answer(
 
     Guarantees: an answer for every message, at most 6 model requests and 8 tool calls, nothing
     asked of the model when the message is no message or the budget is spent, and `messages` that
-    the next call can follow. Raises: what is no trouble with the model or a task but a mistake of
-    ours, such as pydantic_ai.UserError, and cancellation.
+    the next call can follow: a mistake of ours is answered as well, or it would end the whole
+    conversation. Raises: the engine's own errors, such as a replay that differs, and cancellation.
     """
     refusal = content_refusal(message) or budget_refusal(budget, spent)
     if refusal is not None:
         return _unasked(message, deps, refusal)
+    # As the run itself begins: it joins messages that follow each other, and what is captured of a
+    # run that breaks off is told from the history by its length alone.
+    history = repair_messages(history, repair_last_response=False)
     with capture_run_messages() as captured:
         try:
             result = await agent.run(
@@ -78,7 +81,9 @@ async def answer(
                 conversation_id=deps.conversation_id,
                 event_stream_handler=events,
             )
-        except (AgentRunError, TaskFailedError) as error:
+        except Exception as error:
+            if isinstance(error, AdjournError) and not isinstance(error, TaskFailedError):
+                raise
             return _in_words(error, message, deps, captured[len(history) :])
     new = histories.lasting(result.new_messages())
     return Answer(result.output, tuple(new), _opened(new), _cost(new))

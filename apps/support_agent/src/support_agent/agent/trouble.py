@@ -77,6 +77,7 @@ NAMED: Mapping[str, Trouble] = {
     "ModelQuotaExceededError": SET_UP_WRONGLY,
     "ModelAuthenticationError": SET_UP_WRONGLY,
     "ModelNotFoundError": SET_UP_WRONGLY,
+    "UserError": SET_UP_WRONGLY,
     "ModelRequestRejectedError": CONFUSED,
     "UnexpectedModelBehavior": CONFUSED,
     "OutputTokenLimitExceeded": CONFUSED,
