@@ -23,6 +23,7 @@ from pydantic_ai.exceptions import (
 )
 from pydantic_ai.messages import (
     ModelMessage,
+    ModelMessagesTypeAdapter,
     ModelRequest,
     ModelResponse,
     TextPart,
@@ -279,6 +280,46 @@ def test_a_shortened_history_keeps_the_last_exchanges_whole_and_every_note(
     calls = [p.tool_call_id for m in short for p in m.parts if isinstance(p, ToolCallPart)]
     results = [p.tool_call_id for m in short for p in m.parts if isinstance(p, ToolReturnPart)]
     assert calls == results == [f"call-{number}" for number in last]
+
+
+LONGEST = "\N{OK HAND SIGN}" * 4_000
+
+
+def in_person(number: int) -> list[ModelMessage]:
+    """What is kept of a message to a person, and of the answer."""
+    return [history.asked(LONGEST, NOW), history.note(f"{number} {LONGEST}", NOW)]
+
+
+LONG: dict[str, list[ModelMessage]] = {
+    "messages": [m for _ in range(20) for m in (history.asked(LONGEST, NOW), *exchange(1)[1:])],
+    "replies": [history.asked("hello", NOW), *(in_person(n)[1] for n in range(100))],
+    "both": [message for number in range(30) for message in in_person(number)],
+    "notes": [in_person(number)[1] for number in range(100)],
+    "one answer": [*exchange(1), history.asked("hello", NOW), history.said(LONGEST * 10, NOW)],
+    "one result": [
+        history.asked("hello", NOW),
+        ModelResponse(parts=[ToolCallPart("lookup_order", {}, tool_call_id="one")]),
+        ModelRequest(parts=[ToolReturnPart("lookup_order", {"note": LONGEST * 12}, "one")]),
+        history.said("It is there.", NOW),
+    ],
+}
+
+
+@pytest.mark.parametrize("long", LONG.values(), ids=LONG.keys())
+def test_a_long_history_is_shortened_to_what_a_journal_takes(long: list[ModelMessage]) -> None:
+    short = history.recent([*long, history.note("The newest.", NOW)], 20)
+
+    assert len(ModelMessagesTypeAdapter.dump_json(short)) <= 160 * 1024
+    assert history.lines_of(short)[-1].text == "The newest."
+    calls = [p.tool_call_id for m in short for p in m.parts if isinstance(p, ToolCallPart)]
+    results = [p.tool_call_id for m in short for p in m.parts if isinstance(p, ToolReturnPart)]
+    assert calls == results
+
+
+def test_of_one_exchange_that_is_too_long_the_words_are_kept() -> None:
+    short = history.recent(LONG["one result"], 20)
+
+    assert [line.text for line in history.lines_of(short)] == ["hello", "It is there."]
 
 
 def test_a_history_without_a_message_of_the_run_gets_it_back() -> None:

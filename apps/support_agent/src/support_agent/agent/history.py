@@ -6,10 +6,11 @@ It stays on the server, always: a history that came from a browser would be the 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic_ai.messages import (
     ModelMessage,
+    ModelMessagesTypeAdapter,
     ModelRequest,
     ModelResponse,
     SystemPromptPart,
@@ -19,6 +20,11 @@ from pydantic_ai.messages import (
 )
 
 WITHOUT_RESULT = "This call was not carried out."
+# What is remembered goes along in the input of each execution and of each case's workflow, and the
+# engine takes 256 KiB there. Enough for twenty ordinary exchanges.
+MOST_BYTES = 128 * 1024
+MOST_BYTES_OF_NOTES = 24 * 1024
+LONGEST_REMEMBERED = 4_000  # characters of one text, where an exchange alone is too long
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +83,57 @@ def results_of(messages: Iterable[ModelMessage], outcome: str) -> list[Mapping[s
     ]
 
 
-def recent(messages: Sequence[ModelMessage], exchanges: int) -> list[ModelMessage]:
-    """The last so many messages of the customer with all that followed each; a tool call never
-    loses its result. Notes of the system are short and decisive, so all of them are kept."""
+def recent(
+    messages: Sequence[ModelMessage],
+    exchanges: int,
+    *,
+    most_bytes: int = MOST_BYTES,
+    most_bytes_of_notes: int = MOST_BYTES_OF_NOTES,
+) -> list[ModelMessage]:
+    """The last so many messages of the customer with all that followed each, fewer where they are
+    long; a tool call never loses its result. The notes of the system before that are short and
+    decisive: they are kept as well, the newest above all."""
     beginnings = [place for place, message in enumerate(messages) if _is_prompt(message)]
-    if len(beginnings) <= exchanges:
-        return list(messages)
-    start = beginnings[-exchanges] if exchanges > 0 else len(messages)
-    return [*filter(_is_note, messages[:start]), *messages[start:]]
+    starts = (beginnings[-exchanges:] if exchanges > 0 else []) or [len(messages)]
+    for start in starts:
+        latest = messages[start:]
+        if _bytes_of(latest) <= most_bytes:
+            break
+    else:  # one message of the customer, and too much behind it
+        start = starts[-1]
+        latest = _newest(_spoken(messages[start:]), most_bytes)
+    return [*_newest(filter(_is_note, messages[:start]), most_bytes_of_notes), *latest]
+
+
+def _newest(messages: Iterable[ModelMessage], most_bytes: int) -> list[ModelMessage]:
+    """The last of them that are not more than that together; each must do without the others."""
+    kept: list[ModelMessage] = []
+    for message in reversed(list(messages)):
+        most_bytes -= _bytes_of([message])
+        if most_bytes < 0:
+            break
+        kept.insert(0, message)
+    return kept
+
+
+def _spoken(messages: Iterable[ModelMessage]) -> list[ModelMessage]:
+    """What was said and noted, the beginning of each, without calls and results."""
+    spoken: list[ModelMessage] = []
+    for message in messages:
+        texts = [
+            replace(part, content=part.content[:LONGEST_REMEMBERED])
+            for part in message.parts
+            if isinstance(part, UserPromptPart | SystemPromptPart | TextPart)
+            and isinstance(part.content, str)
+        ]
+        if texts:
+            spoken.append(cast("ModelMessage", replace(message, parts=texts)))
+    return spoken
+
+
+def _bytes_of(messages: Sequence[ModelMessage]) -> int:
+    """As long as they are in a journal."""
+    return len(ModelMessagesTypeAdapter.dump_json(list(messages)))
 
 
 def whole(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
