@@ -62,6 +62,14 @@ def test_an_iban_is_masked_when_its_checksum_holds(letters: str) -> None:
     assert redact(f"to {right[0]}.") == "to [iban]."
 
 
+@pytest.mark.timeout(20)  # each took a minute, and the whole process stood still meanwhile
+@pytest.mark.parametrize("piece", ["a", "1", "a.", "1-", "AB12", "00", "a@", "+49 "])
+def test_a_long_line_is_redacted_as_fast_as_it_is_read(piece: str) -> None:
+    line = piece * (100_000 // len(piece))
+
+    assert redact(f"{line} amina@example.org").endswith("[e-mail]")
+
+
 @given(st.text(max_size=200))
 def test_any_text_can_be_redacted_and_again_changes_nothing(text: str) -> None:
     once = redact(text)
@@ -103,3 +111,13 @@ def test_a_record_without_personal_data_is_written_as_it_is(
     logger.warning("100%% of %d cases", 3)
 
     assert written.getvalue() == "WARNING 100% of 3 cases\n"
+
+
+def test_a_line_that_was_logged_wrongly_harms_nobody(
+    log: tuple[logging.Logger, io.StringIO],
+) -> None:
+    logger, written = log
+
+    logger.warning("%d cases of amina@example.org", "many")
+
+    assert "cases of [e-mail]" in written.getvalue()
