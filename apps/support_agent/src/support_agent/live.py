@@ -64,17 +64,19 @@ class _Listener:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._queue: asyncio.Queue[Piece] = asyncio.Queue(QUEUE_LIMIT)
+        self._lags = False
 
     def tell(self, piece: Piece) -> None:
         with suppress(RuntimeError):  # the loop is closed, and with it the page
             self._loop.call_soon_threadsafe(self._put, piece)
 
     def _put(self, piece: Piece) -> None:
-        if not self._queue.full():
+        self._lags = self._lags or self._queue.full()
+        if not self._lags:
             self._queue.put_nowait(piece)
 
     async def pieces(self) -> AsyncIterator[Piece]:
-        while not self._queue.full():
+        while not self._lags:
             yield await self._queue.get()
 
 
