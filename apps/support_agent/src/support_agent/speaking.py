@@ -21,6 +21,7 @@ from pydantic_ai.messages import (
 
 from adjourn import NonRetryableError, current_activity
 from adjourn.agents import Durable
+from support_agent.agent.budget import NO_TEXT
 from support_agent.agent.build import build_agent
 from support_agent.agent.deps import Deps
 from support_agent.agent.models import choose_model
@@ -79,14 +80,15 @@ AGENT = build_agent(
 
 @app.activity(retry=PATIENTLY)
 def keep_line(talk_id: str, line: Line) -> int:
-    """Write the line down and show it; a repeated call is the same line."""
+    """Write the line down and show it; a repeated call is the same line. A model may write what no
+    text may hold."""
     with records() as session:
         number = talks.write_line(
             session,
             talk_id,
             author=line.author,
             name=line.name,
-            text=line.text,
+            text=line.text.replace(NO_TEXT, ""),
             key=current_activity().idempotency_key,
             said_at=line.at,
             case_id=line.case_id,

@@ -60,11 +60,13 @@ NOBODY_DECIDED = (
     "That is our fault and not an answer: write to us again, and we will look at it first."
 )
 
+# A day: records that are away for as long as a backup or an update takes must not end a workflow,
+# for a talk that has failed takes no message any more. What they refuse, they refuse at once.
 PATIENTLY = RetryPolicy(
-    max_number_of_attempts=5,
+    max_number_of_attempts=300,
     first_retry_interval=timedelta(seconds=1),
     backoff_coefficient=2.0,
-    max_retry_interval=timedelta(minutes=1),
+    max_retry_interval=timedelta(minutes=5),
 )
 HALF_A_MINUTE = timedelta(seconds=30)
 

@@ -63,7 +63,12 @@ async def never(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
 
 
 @pytest.mark.parametrize(
-    ("message", "code"), [(" ", "message_empty"), ("x" * 4001, "message_too_long")]
+    ("message", "code"),
+    [
+        (" ", "message_empty"),
+        ("x" * 4001, "message_too_long"),
+        ("hello\0", "message_unreadable"),
+    ],
 )
 def test_what_is_no_message_costs_nothing_and_is_not_kept(
     world: World, message: str, code: str

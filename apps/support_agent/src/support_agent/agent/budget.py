@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from math import ceil
 
 LONGEST_MESSAGE_CHARACTERS = 4_000
+NO_TEXT = "\0"  # the one character that PostgreSQL keeps in no text
 # A server that does not say what a request cost is charged this, so that its budget ends as well.
 TOKENS_OF_AN_UNMEASURED_REQUEST = 4_000
 
@@ -83,6 +84,10 @@ MESSAGE_TOO_LONG = TooMuch(
     f"That message is too long for me: {LONGEST_MESSAGE_CHARACTERS:,} characters is the most I can "
     "read. Please tell me the most important part.",
 )
+MESSAGE_UNREADABLE = TooMuch(
+    "message_unreadable",
+    "That message holds signs that are no text. Please write it again, in plain words.",
+)
 MESSAGE_EMPTY = TooMuch("message_empty", "There was nothing in that message. What can I do?")
 
 
@@ -90,6 +95,8 @@ def content_refusal(message: str) -> TooMuch | None:
     """Why this text is no message at all; None when it is one."""
     if not message.strip():
         return MESSAGE_EMPTY
+    if NO_TEXT in message:
+        return MESSAGE_UNREADABLE
     return MESSAGE_TOO_LONG if len(message) > LONGEST_MESSAGE_CHARACTERS else None
 
 
