@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from adjourn import Adjourn, AdjournError, Context
+from adjourn.authoring.approval import request_of
 from adjourn.engine import engine as engine_module
 from adjourn.engine import handlers
 from adjourn.model import events
+from adjourn.model.approval import APPROVAL
 from adjourn.testing import CRASH_POINTS, Sandbox
 from adjourn.testing.clock import START
 from adjourn.testing.sandbox import SandboxHandle
@@ -319,6 +322,12 @@ def test_a_generator_sends_and_starts_without_yielding() -> None:
 # At the call.
 
 
+@dataclass
+class Refund:
+    amount: int
+
+
+ASKED = request_of(Refund(5), {"title": "Refund 5", "to": "lena", "expires": "1d"})
 REFUSED: dict[str, tuple[Any, str]] = {
     "a receiver's id": (lambda ctx: ctx.raise_event("a/b", "Note"), "InvalidIdError"),
     "no receiver": (lambda ctx: ctx.raise_event("", "Note"), "InvalidIdError"),
@@ -328,6 +337,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "NaN": (lambda ctx: ctx.raise_event("a", "Note", float("nan")), "SerializationError"),
     "too much": (lambda ctx: ctx.raise_event("a", "Note", "x" * 300_000), "PayloadTooLargeError"),
     "an unknown name": (lambda ctx: ctx.start("nobody", id="a"), "UnknownOrchestratorError"),
+    "an approval": (lambda ctx: ctx.start(APPROVAL, ASKED, id="a"), "UnknownOrchestratorError"),
     "an id": (lambda ctx: ctx.start(listen, 1, id="a b"), "InvalidIdError"),
     "an input": (lambda ctx: ctx.start(listen, "no number", id="a"), "InvalidPayloadError"),
     "no orchestrator": (lambda ctx: ctx.start(object(), id="a"), "DeterminismError"),

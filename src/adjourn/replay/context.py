@@ -146,6 +146,9 @@ class ReplayContext(Context):
         execution = self._execution
         execution.require_turn()
         found = self._find_orchestrator(orchestrator, "start")
+        registry = execution.registry
+        if found.name in registry.built_in:  # without its asker, nobody would hear the answer
+            raise UnknownOrchestratorError(found.name, registry.orchestrators)
         text = found.encode_input(input)
         found.check_input(text)
         check_instance_id(id)
