@@ -95,25 +95,24 @@ def recent(
     decisive: they are kept as well, the newest above all."""
     beginnings = [place for place, message in enumerate(messages) if _is_prompt(message)]
     starts = (beginnings[-exchanges:] if exchanges > 0 else []) or [len(messages)]
-    for start in starts:
-        latest = messages[start:]
-        if _bytes_of(latest) <= most_bytes:
-            break
-    else:  # one message of the customer, and too much behind it
+    fitting = len(messages) - len(_newest(messages[starts[0] :], most_bytes))
+    start = next((place for place in starts if place >= fitting), None)
+    latest = messages[start:]
+    if start is None:  # one message of the customer, and too much behind it
         start = starts[-1]
         latest = _newest(_spoken(messages[start:]), most_bytes)
-    return [*_newest(filter(_is_note, messages[:start]), most_bytes_of_notes), *latest]
+    return [*_newest([*filter(_is_note, messages[:start])], most_bytes_of_notes), *latest]
 
 
-def _newest(messages: Iterable[ModelMessage], most_bytes: int) -> list[ModelMessage]:
-    """The last of them that are not more than that together; each must do without the others."""
-    kept: list[ModelMessage] = []
-    for message in reversed(list(messages)):
-        most_bytes -= _bytes_of([message])
+def _newest(messages: Sequence[ModelMessage], most_bytes: int) -> list[ModelMessage]:
+    """The last of them that are not more than that together, as long as they are in a journal."""
+    place = len(messages)
+    while place:
+        most_bytes -= len(ModelMessagesTypeAdapter.dump_json([messages[place - 1]]))
         if most_bytes < 0:
             break
-        kept.insert(0, message)
-    return kept
+        place -= 1
+    return list(messages[place:])
 
 
 def _spoken(messages: Iterable[ModelMessage]) -> list[ModelMessage]:
@@ -129,11 +128,6 @@ def _spoken(messages: Iterable[ModelMessage]) -> list[ModelMessage]:
         if texts:
             spoken.append(cast("ModelMessage", replace(message, parts=texts)))
     return spoken
-
-
-def _bytes_of(messages: Sequence[ModelMessage]) -> int:
-    """As long as they are in a journal."""
-    return len(ModelMessagesTypeAdapter.dump_json(list(messages)))
 
 
 def whole(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
