@@ -19,8 +19,9 @@ from support_agent.shop.talks import TalkView
 from support_agent.web import identity, linking
 from support_agent.web.articles import blocks_of
 from support_agent.web.cards import order_card
-from support_agent.web.forms import ID, form_of, id_in, new_id
+from support_agent.web.forms import NEW_ID, form_of, id_in, id_of, new_id
 from support_agent.web.site import (
+    in_time,
     make_site,
     page,
     problem,
@@ -145,7 +146,7 @@ async def stream(request: Request, talk_id: str) -> Response:
 async def say(request: Request, talk_id: str) -> Response:
     """Say something, once for a message id. The first message begins the talk."""
     form = await form_of(request)
-    message_id = id_in(form, "message_id")
+    id_in(form, "message_id")
     text = form.get("text", "").strip()
     me, talk = await read(lambda session: _addressed(session, request, talk_id))
     refusal = content_refusal(text)
@@ -153,9 +154,9 @@ async def say(request: Request, talk_id: str) -> Response:
         return await _not_sent(request, talk_id, form, 422, refusal.words)
     client = site_of(request).client
     try:
-        if talk is None:
+        if talk is None or not talk.title:  # one without a line may have died while it began
             await talking.begin(client, me.id, talk_id)
-        await talking.say(client, talk_id, me.id, text, message_id)
+        await in_time(talking.say(client, talk_id, me.id, text, id_of(text, form)))
     except talking.Refused as refused:
         again = refused.again_in_seconds
         status, headers = (422, {}) if again is None else (429, {"retry-after": str(again)})
@@ -301,7 +302,7 @@ def _addressed(
 ) -> tuple[CustomerView, TalkView | None]:
     """Who writes, and the talk that they write to; None for one that is yet to begin."""
     me = _me(session, request)
-    if talks.talk_of(session, talk_id) is None and ID.fullmatch(talk_id):
+    if talks.talk_of(session, talk_id) is None and NEW_ID.fullmatch(talk_id):
         return me, None
     return me, _own_talk(session, me, talk_id)
 

@@ -1,6 +1,7 @@
 """Forms as browsers send them, read strictly."""
 
 import asyncio
+import hashlib
 import re
 import secrets
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ FIELDS_LIMIT = 20
 BODY_SECONDS = 30.0  # a body that takes longer to arrive is given up
 KIND = "application/x-www-form-urlencoded"
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{7,79}")
+NEW_ID = re.compile(r"[0-9a-f]{32}")
+"""What `new_id` makes; no case has an id of this form."""
 
 
 def new_id() -> str:
@@ -47,6 +50,8 @@ async def form_of(request: Request) -> Mapping[str, str]:
         )
     except (ValueError, UnicodeError):
         raise HTTPException(400, "This is no form that we can read.") from None
+    if any("\0" in value for _, value in pairs):  # PostgreSQL keeps no such text
+        raise HTTPException(400, "This form holds a character that nobody can keep.")
     return {name: value.replace("\r\n", "\n") for name, value in pairs}
 
 
@@ -56,3 +61,9 @@ def id_in(form: Mapping[str, str], name: str) -> str:
     if not ID.fullmatch(given):
         raise HTTPException(400, "This form is not whole. Reload the page and send it again.")
     return given
+
+
+def id_of(text: str, form: Mapping[str, str]) -> str:
+    """The id of this text of this form. A page that comes back with "Back" brings its old id along;
+    what is written into it then is another message, and no repeat of the first."""
+    return f"{form['message_id']}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -1,8 +1,9 @@
 """What both applications are made of: templates, headers, streams, and words for trouble."""
 
+import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -47,6 +48,7 @@ KEEP = "public, max-age=31536000, immutable"
 PART = "x-part"
 """A header that the script sends where a part or plain words answer it better than a page."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+ANSWER_SECONDS = 20.0  # the script waits longer, so that it gets to read our words
 
 HEADERS = {
     "content-security-policy": (
@@ -70,7 +72,19 @@ TOLD = {
     415: ("This form is not whole", "Reload the page and send it again."),
 }
 
+
+class NotAnsweredError(AdjournError):
+    """A conversation did not say in time whether it takes what was sent."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The conversation does not answer, so it is not known whether this was taken. "
+            "Send it again in a moment: it counts once."
+        )
+
+
 STATUS: Mapping[type[AdjournError], int] = {
+    NotAnsweredError: 503,
     UpdateForbiddenError: 403,
     InstanceNotFoundError: 404,
     UpdateConflictError: 409,
@@ -167,6 +181,16 @@ def stream_of(request: Request, talk_id: str) -> Response:
     if streams.full:
         return PlainTextResponse("Too many pages listen. Reload this one to see news.", 429)
     return StreamingResponse(streams.events(talk_id), media_type="text/event-stream")
+
+
+async def in_time(work: Awaitable[None]) -> None:
+    """Wait for `work`, but not for ever: a conversation whose code no longer fits its history keeps
+    what comes and answers nobody until it is repaired. Raises: NotAnsweredError."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await work
+    except TimeoutError:
+        raise NotAnsweredError from None
 
 
 def refusal_of(error: AdjournError) -> tuple[int, str]:

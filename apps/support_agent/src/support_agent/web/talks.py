@@ -17,9 +17,10 @@ from support_agent.live import Hub
 from support_agent.shop import lookup, talks
 from support_agent.shop.talks import TalkView
 from support_agent.web.cards import A_PERSON, card_of, order_card
-from support_agent.web.forms import form_of, id_in, new_id
+from support_agent.web.forms import form_of, id_in, id_of, new_id
 from support_agent.web.identity import Authenticator, may_read, may_write
 from support_agent.web.site import (
+    in_time,
     make_site,
     page,
     problem,
@@ -142,8 +143,8 @@ async def answer(request: Request, talk_id: str) -> Response:
         return await _not_done(visit, talk_id, form, 422, "Write something first.")
     client = site_of(request).client
     try:
-        message_id = form["message_id"]
-        await talking.answer_as_person(client, talk_id, text, message_id, visit.actor)
+        said = talking.answer_as_person(client, talk_id, text, id_of(text, form), visit.actor)
+        await in_time(said)
     except AdjournError as error:
         return await _not_done(visit, talk_id, form, *refusal_of(error))
     if wants_part(request):
@@ -159,7 +160,7 @@ async def hand_back(request: Request, talk_id: str) -> Response:
         return await _not_done(visit, talk_id, form, 403, READ_ONLY)
     client = site_of(request).client
     try:
-        await talking.hand_back(client, talk_id, visit.actor, form["message_id"])
+        await in_time(talking.hand_back(client, talk_id, visit.actor, form["message_id"]))
     except AdjournError as error:
         return await _not_done(visit, talk_id, form, *refusal_of(error))
     return RedirectResponse(f"{root_of(request)}/{talk_id}#end", 303)
