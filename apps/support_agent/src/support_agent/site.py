@@ -15,10 +15,10 @@ from support_agent.web import create_chat, create_talks
 
 __all__ = ["app", "case", "conversation", "handover"]
 
-app.mount("/chat", lambda client, _: create_chat(client, HUB, MODEL.label))
+app.mount("/chat", lambda client, people: create_chat(client, HUB, MODEL.label, people))
 app.mount(
     "/talks",
-    lambda client, authenticator: create_talks(client, HUB, authenticator),
+    lambda client, people: create_talks(client, HUB, people),
     place="Conversations",
 )
 

@@ -28,7 +28,7 @@ from support_agent.shop.database import reading, shop_database, writing
 from support_agent.shop.lookup import CaseView
 from support_agent.shop.records import Customer
 from support_agent.shop.shipped import import_shipped
-from support_agent.shop.talks import LineView, TalkView
+from support_agent.shop.talks import LineView, TalkMode, TalkView
 from support_agent.site import app
 from support_agent.web import create_chat, create_talks
 from support_agent.web.forms import new_id
@@ -61,7 +61,7 @@ class Place:
         self.address = address_of(self._listener)
         self.client: Client = self._application.open(self._file)
         api = create_app(self.client, self.people)
-        chat = create_chat(self.client, HUB, "offline model")
+        chat = create_chat(self.client, HUB, "offline model", self.people)
         desk = create_talks(self.client, HUB, self.people)
         dashboard = create_dashboard(self.client, self.people)
         self._pages = {"/chat": chat, "/talks": desk, "": dashboard}
@@ -170,6 +170,14 @@ class Place:
             found = talks.talk_of(session, talk_id)
         assert found is not None
         return found
+
+    def mode(self, talk_id: str, mode: TalkMode, holder: str) -> None:
+        with writing(self.records) as session:
+            talks.set_mode(session, talk_id, mode, holder)
+
+    def talks(self, name: str) -> list[TalkView]:
+        with reading(self.records) as session:
+            return talks.talks_of(session, self.customer_id(name))
 
     def cases(self, name: str) -> list[CaseView]:
         with reading(self.records) as session:

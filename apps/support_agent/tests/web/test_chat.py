@@ -252,7 +252,7 @@ def test_the_pages_ask_for_the_origin_themselves_wherever_they_are_mounted(
     place: Place, headers: dict[str, str], status: int
 ) -> None:
     async def act() -> int:
-        chat = httpx.ASGITransport(create_chat(place.client, HUB, "offline model"))
+        chat = httpx.ASGITransport(create_chat(place.client, HUB, "offline model", place.people))
         async with httpx.AsyncClient(transport=chat, base_url="https://shop.example") as http:
             return (await http.post("/sign-out", data={"x": ""}, headers=headers)).status_code
 

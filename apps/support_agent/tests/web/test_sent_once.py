@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adjourn import Adjourn, Context
-from apps.support_agent.tests.web.place import AMINA, Place
+from apps.support_agent.tests.web.place import AMINA, JONAS, Place
 from support_agent.shop.database import DATABASE_VARIABLE, open_database
 from support_agent.web import site
 from support_agent.web.forms import new_id
@@ -101,3 +101,24 @@ def test_who_writes_to_a_talk_that_does_not_answer_is_told_and_keeps_their_words
     assert (part.status_code, page.status_code) == (503, 503)
     assert "counts once" in part.text and part.text in page.text
     assert "Are you there?" in page.text and id in page.text
+
+
+def test_what_is_sent_from_a_page_of_another_person_does_nothing(place: Place) -> None:
+    talk_id = place.begin(AMINA, "Hello")
+    jonas, lena = place.customer(JONAS), place.person("lena")
+    drawn_for = str(place.customer_id(AMINA))  # until somebody signed in as Jonas in another tab
+    fields = {"text": "My secret", "message_id": new_id(), "as": drawn_for}
+
+    pages = [
+        jonas.send(f"/chat/talks/{id}/messages", part=False, **fields) for id in (talk_id, new_id())
+    ]
+    fields["as"] = "omar"
+    pages += [
+        lena.send(f"/talks/{talk_id}/{do}", part=False, **fields)
+        for do in ("messages", "hand-back")
+    ]
+
+    assert [each.status_code for each in pages] == [409] * 4
+    assert "You are Jonas Weber now" in pages[0].text and "My secret" in pages[0].text
+    assert AMINA not in pages[0].text and "You are Lena Fischer now" in pages[2].text
+    assert said(place, talk_id) == ["Hello"]

@@ -1,6 +1,7 @@
 """The customer's page: sign in as one of the shop's customers, write, and see what comes of it."""
 
 from collections.abc import Iterable, Mapping
+from typing import cast
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, FastAPI, Request
@@ -20,7 +21,9 @@ from support_agent.web import identity, linking
 from support_agent.web.articles import blocks_of
 from support_agent.web.cards import order_card
 from support_agent.web.forms import NEW_ID, form_of, id_in, id_of, new_id
+from support_agent.web.identity import Directory
 from support_agent.web.site import (
+    check_drawn_for,
     in_time,
     make_site,
     page,
@@ -38,20 +41,31 @@ from support_agent.web.welcome import examples_for
 
 router = APIRouter()
 
-VIEWER = Viewer("customer", lambda _: "")
 LONGEST_PREFILL = 500
 
 
-def create_chat(client: Client, hub: Hub, badge: str) -> FastAPI:
-    """The customers' pages over `client`. `badge` says which model answers.
+def create_chat(client: Client, hub: Hub, badge: str, people: Directory) -> FastAPI:
+    """The customers' pages over `client`. `badge` says which model answers; `people` what those are
+    called who take over.
 
     Whoever mounts it opens the client before and closes it after serving, and calls
     `state.streams.end()` when the server stops. Nobody proves who they are here: for loopback.
     """
     app = make_site(client, hub, "customer.html", {"badge": badge}, door=lambda root, _: f"{root}/")
+    app.state.people = people
     app.include_router(router)
     app.include_router(linking.router)
     return app
+
+
+def _viewer(request: Request) -> Viewer:
+    people = cast("Directory", request.app.state.people)
+
+    def name_of(person: str) -> str:
+        found = people.find(person)
+        return "" if found is None else one_line(found.name)  # an id is nothing for a customer
+
+    return Viewer("customer", name_of)
 
 
 @router.get("/")
@@ -109,7 +123,7 @@ async def new_talk(request: Request) -> Response:
 async def earlier_talks(request: Request) -> Response:
     def look(session: Session) -> Response:
         me = _me(session, request)
-        words = {"me": _face(me), "side": _side(session, me, "")}
+        words = {"me": _face(me), "side": _side(request, session, me, "")}
         return page(request, "talks.html", title="Your conversations", **words)
 
     return await read(look)
@@ -127,8 +141,8 @@ async def news(request: Request, talk_id: str, after: int = 0) -> Response:
     def look(session: Session) -> Response:
         me = _me(session, request)
         talk = _own_talk(session, me, talk_id)
-        story = read_story(session, talk, VIEWER, now(), after=max(after, 0), limit=None)
-        words = {"me": _face(me), "side": _side(session, me, talk_id)}
+        story = read_story(session, talk, _viewer(request), now(), after=max(after, 0), limit=None)
+        words = {"me": _face(me), "side": _side(request, session, me, talk_id)}
         return page(request, "news.html", story=story, head=story.head, staff=False, **words)
 
     return await read(look)
@@ -148,6 +162,8 @@ async def say(request: Request, talk_id: str) -> Response:
     form = await form_of(request)
     id_in(form, "message_id")
     text = form.get("text", "").strip()
+    me = await read(lambda session: _me(session, request))
+    check_drawn_for(request, form, str(me.id), one_line(me.name))
     me, talk = await read(lambda session: _addressed(session, request, talk_id))
     refusal = content_refusal(text)
     if refusal is not None:
@@ -219,14 +235,14 @@ def _talk_page(
     me = _me(session, request)
     talk = _own_talk(session, me, talk_id)
     limit = None if "all" in request.query_params else SHOWN_LIMIT
-    story = read_story(session, talk, VIEWER, now(), limit=limit)
+    story = read_story(session, talk, _viewer(request), now(), limit=limit)
     return page(
         request,
         "talk.html",
         status=status,
         title=story.head.title,
         me=_face(me),
-        side=_side(session, me, talk_id),
+        side=_side(request, session, me, talk_id),
         story=story,
         head=story.head,
         staff=False,
@@ -252,7 +268,7 @@ def _empty_page(
     orders = lookup.orders_of(session, me.id, 3)
     moment = now()
     talk = TalkView(talk_id, me.id, me.name, moment, moment, "agent", "", "")
-    head = head_of(talk, VIEWER.name_of, moment)
+    head = head_of(talk, _viewer(request).name_of, moment)
     prefill = request.query_params.get("say", "")[:LONGEST_PREFILL]
     return page(
         request,
@@ -260,7 +276,7 @@ def _empty_page(
         status=status,
         title=head.title,
         me=_face(me),
-        side=_side(session, me, talk_id),
+        side=_side(request, session, me, talk_id),
         story=None,
         head=head,
         staff=False,
@@ -287,11 +303,13 @@ def _prefilled(text: str) -> str:
     return f"new?{urlencode({'say': text})}"
 
 
-def _side(session: Session, me: CustomerView, talk_id: str) -> list[tuple[Head, bool]]:
+def _side(
+    request: Request, session: Session, me: CustomerView, talk_id: str
+) -> list[tuple[Head, bool]]:
     """The customer's talks, the latest first, and which one is open."""
-    moment = now()
+    moment, name_of = now(), _viewer(request).name_of
     return [
-        (head_of(talk, VIEWER.name_of, moment), talk.id == talk_id)
+        (head_of(talk, name_of, moment), talk.id == talk_id)
         for talk in talks.talks_of(session, me.id)
         if talk.title or talk.id == talk_id
     ]

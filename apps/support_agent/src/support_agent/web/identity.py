@@ -26,15 +26,19 @@ class Named(Protocol):
     def name(self) -> str: ...
 
 
-class Authenticator(Protocol):
+class Directory(Protocol):
+    """What people of the staff are called."""
+
+    def find(self, person: str) -> Named | None: ...
+
+
+class Authenticator(Directory, Protocol):
     """Who of the staff sends this request, and what people are called: as Adjourn's own pages ask.
     Asked anew for every request, so that a lost role counts at once."""
 
     async def identify(
         self, headers: Mapping[str, str], cookies: Mapping[str, str]
     ) -> Actor | None: ...
-
-    def find(self, person: str) -> Named | None: ...
 
 
 def may_read(actor: Actor) -> bool:

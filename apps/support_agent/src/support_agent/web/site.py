@@ -68,6 +68,7 @@ TOLD = {
     404: ("There is nothing here", "It does not exist, or you may not see it."),
     405: ("There is nothing here", "This address answers other requests only."),
     408: ("It took too long", "Send it again."),
+    409: ("You are somebody else now", ""),
     413: ("That is too much", "That message is too long."),
     415: ("This form is not whole", "Reload the page and send it again."),
 }
@@ -181,6 +182,20 @@ def stream_of(request: Request, talk_id: str) -> Response:
     if streams.full:
         return PlainTextResponse("Too many pages listen. Reload this one to see news.", 429)
     return StreamingResponse(streams.events(talk_id), media_type="text/event-stream")
+
+
+def check_drawn_for(request: Request, form: Mapping[str, str], id: str, name: str) -> None:
+    """All tabs of a browser act as the same person: what a page sends that was drawn for another
+    does not count. The form only says for whom that was; who acts is known from elsewhere.
+
+    Raises: HTTPException (409), with what was written where no script keeps it.
+    """
+    if form.get("as", id) == id:
+        return
+    words = f"This page was opened as somebody else. You are {name} now, so nothing was done."
+    if form.get("text") and not wants_part(request):
+        words += f" You had written: {plain(form['text'])}"
+    raise HTTPException(409, words)
 
 
 async def in_time(work: Awaitable[None]) -> None:

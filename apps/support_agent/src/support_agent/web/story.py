@@ -70,7 +70,7 @@ class Head:
     customer: str
     mode: TalkMode
     holder: str
-    """The name of whoever answers; empty where nobody does, or nobody has said their name yet."""
+    """The name of whoever answers; empty where nobody does, or nobody knows them."""
     holder_id: str
     last: When
     mark: str
@@ -85,6 +85,8 @@ class Story:
     """How many lines there are before those."""
     last: int
     """The number of the last line, 0 without any."""
+    owed: bool
+    """The assistant works on an answer: the customer had the last word, and no person answers."""
 
 
 def read_story(
@@ -105,11 +107,12 @@ def read_story(
     new = [line for line in shown if line.number > after]
     kept = new if limit is None else new[-limit:]
     return Story(
-        head=head_of(talk, _named_in(lines, viewer), now),
+        head=head_of(talk, viewer.name_of, now),
         lines=tuple(kept),
         cards=tuple(cards.values()),
         earlier=len(new) - len(kept),
         last=lines[-1].number if lines else 0,
+        owed=bool(lines) and lines[-1].author == "customer" and talk.mode != "person",
     )
 
 
@@ -127,14 +130,6 @@ def head_of(talk: TalkView, name_of: NameOf, now: datetime) -> Head:
         last=ago(talk.last_at, now),
         mark=hashlib.sha256(repr(values).encode()).hexdigest()[:12],
     )
-
-
-def _named_in(lines: Iterable[LineView], viewer: Viewer) -> NameOf:
-    """The customer's page knows no directory: who took over said their name in their lines."""
-    if viewer.side == "staff":
-        return viewer.name_of
-    names = [line.name for line in lines if line.author == "person"]
-    return lambda _: one_line(names[-1]) if names else ""
 
 
 def _shown(

@@ -20,6 +20,7 @@ from support_agent.web.cards import A_PERSON, card_of, order_card
 from support_agent.web.forms import form_of, id_in, id_of, new_id
 from support_agent.web.identity import Authenticator, may_read, may_write
 from support_agent.web.site import (
+    check_drawn_for,
     in_time,
     make_site,
     page,
@@ -171,6 +172,7 @@ async def _acting(request: Request, talk_id: str) -> tuple[Visit, Mapping[str, s
     visit = await _visit(request)
     form = await form_of(request)
     id_in(form, "message_id")
+    check_drawn_for(request, form, visit.actor.id, visit.me.name)
     await read(lambda session: _talk(session, talk_id))
     return visit, form
 

@@ -106,7 +106,7 @@
   // One conversation.
 
   function converse() {
-    const { me } = talk.dataset;
+    const { me, reader } = talk.dataset;
     let { id, address } = talk.dataset;
     const log = one("[data-log]");
     const lines = one("[data-lines]");
@@ -117,8 +117,11 @@
     let last = Number(talk.dataset.last);
     let begun = !("empty" in talk.dataset);
 
+    // What a tab keeps belongs to who wrote it: the next may be somebody else.
+    const kept = (name) => `${name}:${reader}`;
+
     // A first message that was on its way when the page was left belongs to the talk of that page.
-    const FIRST = "first-message-of";
+    const FIRST = kept("first-message-of");
     if (!begun && sessionStorage.getItem(FIRST)) {
       address = address.replace(id, () => sessionStorage.getItem(FIRST));
       id = sessionStorage.getItem(FIRST);
@@ -185,6 +188,8 @@
         tellTimes(talk);
       });
       renewFrame(news);
+      if (news.dataset.owed === "no") endLive();
+      else if (live.hidden) showLive("");
       if (fresh.length && !along && fresh.some((line) => !line.matches(".mine"))) jump.hidden = false;
     }
 
@@ -212,6 +217,8 @@
       const head = one("[data-head]", news);
       const old = one("[data-head]", talk);
       if (old.dataset.writes !== head.dataset.writes) return location.reload(); // what is typed is kept
+      const [was, is] = [old, head].map((each) => one("h1", each).textContent);
+      document.title = document.title.replace(was, () => is);
       if (old.dataset.mark !== head.dataset.mark && !old.contains(document.activeElement)) old.replaceWith(head);
       for (const part of ["[data-side]", "[data-beside]"]) {
         const now = one(part);
@@ -289,6 +296,7 @@
       source.addEventListener("error", () => {
         growing.heardStart = false;
         growing.answer = "";
+        refresh(); // who cannot listen looks, and says so where that fails as well
         if (source?.readyState !== EventSource.CLOSED) return; // else the browser tries again itself
         hush();
         setTimeout(listen, again);
@@ -325,15 +333,15 @@
     // What is written here, `pending`. It shows at once, is kept in this tab until it stands among the lines,
     // and is sent again under the same id, so that it counts once.
 
-    const keep = { pending: `pending:${id}`, draft: begun ? `draft:${id}` : "draft:new" };
+    const keep = { pending: kept(`pending:${id}`), draft: kept(begun ? `draft:${id}` : "draft:new") };
     let sending = Promise.resolve();
 
     const words = (text) => text.trim().split(/\s+/).join(" ");
     const newId = () => [...crypto.getRandomValues(new Uint8Array(16))].map((each) => each.toString(16).padStart(2, "0")).join("");
 
     function store() {
-      const kept = pending.map(({ id: item, text, base }) => ({ id: item, text, base }));
-      if (kept.length) sessionStorage.setItem(keep.pending, JSON.stringify(kept));
+      const items = pending.map(({ id: item, text, base, told, refused }) => ({ id: item, text, base, told, refused }));
+      if (items.length) sessionStorage.setItem(keep.pending, JSON.stringify(items));
       else sessionStorage.removeItem(keep.pending);
     }
 
@@ -371,7 +379,7 @@
       if (item.shown) one("[data-text]", item.element).textContent = item.shown;
       const told = { sending: "Sending\u2026", sent: "Sent", failed: `Not sent. ${item.told ?? ""}` }[item.state];
       grow(() => state.replaceChildren(Object.assign(document.createElement("span"), { textContent: told })));
-      if (item.state !== "failed") return;
+      if (item.state !== "failed" || !form) return;
       const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Try again" });
       button.addEventListener("click", () => {
         post(item);
@@ -395,7 +403,7 @@
         const answer = await fetch(`${address}/messages`, {
           method: "POST",
           headers: { "x-part": "yes" },
-          body: new URLSearchParams({ text: item.text, message_id: item.id }),
+          body: new URLSearchParams({ text: item.text, message_id: item.id, as: reader }),
           signal: AbortSignal.timeout(SEND_MS),
         });
         status = answer.status;
@@ -405,13 +413,15 @@
       }
       if (!pending.includes(item)) return; // it stands among the lines already
       if (status === 202) accepted(item, told);
-      else if (status === 401 || status === 404) location.reload();
+      else if (status === 401) location.reload();
       else if (status === 422 || status === 413 || status === 403) giveBack(item, told);
       else {
         item.state = "failed";
         item.told = status >= 500 ? told : told || "Try again.";
         item.unheard = status === 0;
+        item.refused = status >= 400 && status < 500;
         draw(item);
+        store();
       }
     }
 
@@ -432,7 +442,7 @@
       history.replaceState(null, "", address);
       sessionStorage.removeItem(FIRST);
       sessionStorage.removeItem(keep.draft);
-      keep.draft = `draft:${id}`;
+      keep.draft = kept(`draft:${id}`);
       listen();
     }
 
@@ -443,7 +453,7 @@
         sessionStorage.removeItem(FIRST);
         one("[data-hello]").hidden = false;
       }
-      if (!box.value) box.value = item.text;
+      box.value = [item.text, box.value].filter(Boolean).join("\n\n");
       trouble(told);
       measure();
       box.focus();
@@ -457,7 +467,7 @@
 
     function measure() {
       const count = one("[data-count]", form);
-      const { length } = box.value;
+      const { length } = [...box.value.trim()]; // an emoji is one character for the server
       count.textContent = length > LONGEST - 400 ? `${length.toLocaleString()} of ${LONGEST.toLocaleString()}` : "";
       count.classList.toggle("over", length > LONGEST);
       if (box.value) sessionStorage.setItem(keep.draft, box.value);
@@ -480,6 +490,7 @@
     }
 
     // What was on its way when the page was left: either it stands among the lines, or it goes again.
+    // What was refused waits for its author, and so does all of it where nobody may write any more.
     function resume() {
       const said = all(`[data-author="${me}"]`, lines);
       for (const item of JSON.parse(sessionStorage.getItem(keep.pending) ?? "[]")) {
@@ -490,7 +501,15 @@
         else pending.push(item);
       }
       store();
-      pending.forEach(post);
+      if (form) return pending.forEach((item) => (item.refused ? fail(item) : post(item)));
+      const draft = sessionStorage.getItem(keep.draft);
+      const told = "It is kept in this tab until you may write here again.";
+      for (const item of pending) fail(item, told);
+      if (draft) fail({ text: draft }, told);
+    }
+
+    function fail(item, told = item.told) {
+      draw(Object.assign(item, { state: "failed", told }));
     }
 
     if (form) {
@@ -514,7 +533,8 @@
       }
       if (!box.value) box.value = sessionStorage.getItem(keep.draft) ?? "";
       measure();
-      resume();
+      // A browser that goes to "#end" takes the focus from the box.
+      if (location.hash === "#end") history.replaceState(null, "", location.pathname + location.search);
       if (matchMedia("(pointer: fine)").matches) box.focus();
       window.addEventListener("online", () => pending.filter((each) => each.unheard).forEach(post));
     }
@@ -528,6 +548,7 @@
     view?.addEventListener("resize", fit);
 
     tellDays();
+    resume();
     if (begun) toEnd();
     listen();
   }
