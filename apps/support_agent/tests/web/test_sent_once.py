@@ -34,6 +34,25 @@ def test_another_text_under_the_id_of_a_form_that_was_sent_is_another_message(
     assert said(place, talk_id) == ["Hello", "One", "Two", "Last"]
 
 
+def test_who_has_no_scripts_sees_what_they_wrote_at_once(place: Place) -> None:
+    amina = place.customer(AMINA)
+
+    page = amina.press(amina.open("/chat/new"), "/messages", text="Are you there?")
+
+    assert "You just now Are you there?" in page.main and "taken" not in page.path
+
+
+def test_who_has_no_scripts_is_told_that_it_was_taken_when_it_does_not_stand_there_yet(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "SHOWN_SECONDS", 0)
+    amina = place.customer(AMINA)
+
+    page = amina.press(amina.open("/chat/new"), "/messages", text="Are you there?")
+
+    assert "What you wrote was taken." in page.main
+
+
 def test_a_talk_whose_workflow_was_never_started_is_begun_by_its_first_message(
     place: Place,
 ) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, FastAPI, Request
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from adjourn import AdjournError, Client
 from support_agent import talking
@@ -24,13 +24,13 @@ from support_agent.web.forms import NEW_ID, form_of, id_in, id_of, new_id
 from support_agent.web.identity import Directory
 from support_agent.web.site import (
     check_drawn_for,
-    in_time,
     make_site,
     page,
     problem,
     read,
     refusal_of,
     root_of,
+    sent,
     site_of,
     stream_of,
     wants_part,
@@ -172,16 +172,14 @@ async def say(request: Request, talk_id: str) -> Response:
     try:
         if talk is None or not talk.title:  # one without a line may have died while it began
             await talking.begin(client, me.id, talk_id)
-        await in_time(talking.say(client, talk_id, me.id, text, id_of(text, form)))
+        said = talking.say(client, talk_id, me.id, text, id_of(text, form))
+        return await sent(request, talk_id, f"/talks/{talk_id}", said, text)
     except talking.Refused as refused:
         again = refused.again_in_seconds
         status, headers = (422, {}) if again is None else (429, {"retry-after": str(again)})
         return await _not_sent(request, talk_id, form, status, refused.words, headers)
     except AdjournError as error:
         return await _not_sent(request, talk_id, form, *refusal_of(error))
-    if wants_part(request):
-        return PlainTextResponse(plain(text), 202)  # as it will stand among the lines
-    return RedirectResponse(f"{root_of(request)}/talks/{talk_id}#end", 303)
 
 
 @router.get("/articles/{article_id}")

@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -36,7 +37,7 @@ from adjourn import (
     UpdateInvalidError,
     UpdateRefusedError,
 )
-from support_agent.live import Hub
+from support_agent.live import Changed, Hub, Piece
 from support_agent.shop.database import reading, shop_database
 from support_agent.web.forms import new_id
 from support_agent.web.streams import Streams
@@ -48,6 +49,7 @@ KEEP = "public, max-age=31536000, immutable"
 PART = "x-part"
 """A header that the script sends where a part or plain words answer it better than a page."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SHOWN_SECONDS = 2.0  # how long a browser without scripts waits for its own line
 ANSWER_SECONDS = 20.0  # the script waits longer, so that it gets to read our words
 
 HEADERS = {
@@ -172,6 +174,7 @@ def page(request: Request, template: str, *, status: int = 200, **words: Any) ->
 
     here = quote(request.url.path)
     frame = {"layout": site.layout, "root": root, "here": here, "asset": asset, "me": None}
+    frame["taken"] = "taken" in request.query_params
     frame |= site.frame
     return HTMLResponse(site.pages.get_template(template).render(frame | words), status)
 
@@ -206,6 +209,32 @@ async def in_time(work: Awaitable[None]) -> None:
             await work
     except TimeoutError:
         raise NotAnsweredError from None
+
+
+async def sent(
+    request: Request, talk_id: str, page_path: str, work: Awaitable[None], text: str = ""
+) -> Response:
+    """Do the `work` that sends something, and answer it. Raises: NotAnsweredError, and as `work`.
+
+    It stands in the records a moment after it was taken. The script shows `text` meanwhile, as it
+    will stand; without a script the page is shown once it stands there, or says that it was taken.
+    """
+    if wants_part(request):
+        await in_time(work)
+        return PlainTextResponse(plain(text), 202)
+    async with site_of(request).hub.listening(talk_id) as pieces:
+        await in_time(work)
+        query = "" if await _shown_soon(pieces) else "?taken=1"
+    return RedirectResponse(f"{root_of(request)}{page_path}{query}#end", 303)
+
+
+async def _shown_soon(pieces: AsyncIterator[Piece]) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SHOWN_SECONDS):
+            async for piece in pieces:
+                if isinstance(piece, Changed):
+                    return True
+    return False
 
 
 def refusal_of(error: AdjournError) -> tuple[int, str]:

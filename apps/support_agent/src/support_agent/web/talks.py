@@ -8,7 +8,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, FastAPI, Request
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import Response
 
 from adjourn import Actor, AdjournError, Client
 from support_agent import talking
@@ -21,19 +21,18 @@ from support_agent.web.forms import form_of, id_in, id_of, new_id
 from support_agent.web.identity import Authenticator, may_read, may_write
 from support_agent.web.site import (
     check_drawn_for,
-    in_time,
     make_site,
     page,
     problem,
     read,
     refusal_of,
-    root_of,
+    sent,
     site_of,
     stream_of,
     wants_part,
 )
 from support_agent.web.story import SHOWN_LIMIT, Story, Viewer, head_of, read_story
-from support_agent.web.text import Face, initials, one_line, plain
+from support_agent.web.text import Face, initials, one_line
 
 router = APIRouter()
 
@@ -145,12 +144,9 @@ async def answer(request: Request, talk_id: str) -> Response:
     client = site_of(request).client
     try:
         said = talking.answer_as_person(client, talk_id, text, id_of(text, form), visit.actor)
-        await in_time(said)
+        return await sent(request, talk_id, f"/{talk_id}", said, text)
     except AdjournError as error:
         return await _not_done(visit, talk_id, form, *refusal_of(error))
-    if wants_part(request):
-        return PlainTextResponse(plain(text), 202)  # as it will stand among the lines
-    return RedirectResponse(f"{root_of(request)}/{talk_id}#end", 303)
 
 
 @router.post("/{talk_id}/hand-back")
@@ -161,10 +157,10 @@ async def hand_back(request: Request, talk_id: str) -> Response:
         return await _not_done(visit, talk_id, form, 403, READ_ONLY)
     client = site_of(request).client
     try:
-        await in_time(talking.hand_back(client, talk_id, visit.actor, form["message_id"]))
+        back = talking.hand_back(client, talk_id, visit.actor, form["message_id"])
+        return await sent(request, talk_id, f"/{talk_id}", back)
     except AdjournError as error:
         return await _not_done(visit, talk_id, form, *refusal_of(error))
-    return RedirectResponse(f"{root_of(request)}/{talk_id}#end", 303)
 
 
 async def _acting(request: Request, talk_id: str) -> tuple[Visit, Mapping[str, str]]:

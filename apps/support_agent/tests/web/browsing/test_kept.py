@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from apps.support_agent.tests.web.browsing.conftest import Customer
-from apps.support_agent.tests.web.browsing.test_chat import box, lines
+from apps.support_agent.tests.web.browsing.test_chat import PHONE, box, lines
 from apps.support_agent.tests.web.place import AMINA, JONAS, LUCAS, MEI, Place
 from support_agent.live import HUB, Typing
 from support_agent.web import streams
@@ -168,3 +168,17 @@ def test_a_talk_that_begins_gives_its_name_to_the_window(place: Place, customer:
     page.keyboard.press("Enter")
 
     expect(page).to_have_title("Where is my order A-1204? · Support")
+
+
+def test_on_a_phone_a_conversation_opens_at_its_last_line_and_not_below_it(
+    place: Place, staff: Customer
+) -> None:
+    talk_id = place.begin(MEI, "Hello")
+    for number in range(20):
+        place.line(talk_id, "agent", f"Number {number}.")
+    lena = staff("lena", **PHONE).page
+
+    lena.goto(f"/talks/{talk_id}#end")
+
+    expect(lines(lena).last).to_be_in_viewport()
+    expect(lena.get_by_role("link", name="Orders and cases")).to_be_in_viewport()

@@ -512,6 +512,13 @@
       draw(Object.assign(item, { state: "failed", told }));
     }
 
+    // A browser that goes to "#end" takes the focus from the box, and on a phone scrolls the whole
+    // page along with the log.
+    if (location.hash === "#end") {
+      history.replaceState(null, "", location.pathname + location.search);
+      window.scrollTo(0, 0);
+    }
+
     if (form) {
       form.addEventListener("submit", (event) => {
         event.preventDefault();
@@ -533,8 +540,6 @@
       }
       if (!box.value) box.value = sessionStorage.getItem(keep.draft) ?? "";
       measure();
-      // A browser that goes to "#end" takes the focus from the box.
-      if (location.hash === "#end") history.replaceState(null, "", location.pathname + location.search);
       if (matchMedia("(pointer: fine)").matches) box.focus();
       window.addEventListener("online", () => pending.filter((each) => each.unheard).forEach(post));
     }
