@@ -14,6 +14,7 @@ import pytest
 
 from adjourn import Adjourn
 from adjourn.cli import exits
+from adjourn.errors import RegistrationError
 
 WORKFLOW = """
 import time
@@ -41,7 +42,6 @@ def hello(client, authenticator):
 
 app.mount("/hello", hello, place="Greetings")
 app.mount("/api/hello", hello)
-app.mount("/api/v1", hello)
 """
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -165,13 +165,27 @@ def test_an_application_may_answer_below_the_api_and_takes_nothing_from_it(
         assert http.get("/api/other").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["hello", "/hello/", "/hello"])
+@pytest.mark.parametrize(
+    "path", ["hello", "/hello/", "/hello", "/", "//x", "/a b", "/{x}", "/../x", "/hello//there"]
+)
 def test_a_path_that_is_none_or_taken_is_refused(path: str) -> None:
     app = Adjourn()
     app.mount("/hello", lambda client, authenticator: None)
 
-    with pytest.raises(ValueError, match="no path like"):
+    with pytest.raises(RegistrationError, match=r"no path like|mounted already"):
         app.mount(path, lambda client, authenticator: None)
+
+
+@pytest.mark.parametrize("path", ["/api", "/runtime", "/healthz", "/people", "/approvals"])
+def test_pages_take_no_path_of_the_api_or_the_dashboard(
+    command: Command, folder: Path, path: str
+) -> None:
+    lines = f'import flow\napp = flow.Adjourn()\napp.mount("{path}", flow.hello)\n'
+    (folder / "greedy.py").write_text(lines)
+
+    refused = command("run", "greedy:app", "--port", "0")
+
+    assert refused.returncode == exits.USAGE and f"{path} is Adjourn's own" in refused.stderr
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from adjourn.approvals.people import DEMO_PEOPLE, LocalPeople, Person, account_t
 from adjourn.cli.exits import PortInUseError, UsageError
 from adjourn.cli.text import console, printable
 from adjourn.client.app import Adjourn
+from adjourn.errors import RegistrationError
 from adjourn.model.approval import is_recipient
 
 PORT_LIMIT = 65_535
@@ -107,7 +108,7 @@ async def _serve(
     app: Adjourn, target: str, database: str, listener: socket.socket, people: LocalPeople
 ) -> None:
     from adjourn.dashboard.app import create_dashboard
-    from adjourn.server.app import create_app
+    from adjourn.server.app import check_free, create_app
     from adjourn.server.listening import Server, address_of
 
     client = app.open(database)
@@ -118,9 +119,14 @@ async def _serve(
         sys.stdout.flush()
 
     pages = {path: make(client, people) for path, make in app.mounts.items()}
-    site = create_app(client, people, pages)
-    pages[""] = create_dashboard(client, people, places=app.places)
-    site.mount("", pages[""])  # the last: it takes the rest
+    dashboard = create_dashboard(client, people, places=app.places)
+    try:
+        check_free(app.mounts, dashboard.routes)
+        site = create_app(client, people, pages)
+    except RegistrationError as error:
+        raise UsageError(str(error)) from error
+    pages[""] = dashboard
+    site.mount("", dashboard)  # the last: it takes the rest
     server = Server(site, ready)
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -11,9 +12,10 @@ from adjourn.authoring.registry import Registry
 from adjourn.backends.embedded import EmbeddedBackend
 from adjourn.backends.protocol import Backend
 from adjourn.client.client import Client
-from adjourn.errors import RemoteError
+from adjourn.errors import RegistrationError, RemoteError
 from adjourn.model.approval import APPROVAL
 
+_FOLDER = re.compile(r"(?:/[a-z0-9_][a-z0-9_-]*)+")
 Mounted: TypeAlias = Callable[[Client, Any], Any]
 """Makes an ASGI application of a client and an `Authenticator`."""
 
@@ -43,9 +45,15 @@ class Adjourn(Registry):
         `make(client, authenticator)` returns an ASGI application, once the file is known and before
         it is open. If that has `state.streams`, `state.streams.end()` is called when the server is
         asked to stop, so that open streams do not hold it up.
+
+        Raises: RegistrationError. A path of Adjourn's own ("/api") is refused by `adjourn run`.
         """
-        if not path.startswith("/") or path.endswith("/") or path in self.mounts:
-            raise ValueError(f"{path!r} is no path like '/chat', or it is taken.")
+        if not _FOLDER.fullmatch(path):
+            raise RegistrationError(
+                f"{path!r} is no path like '/chat': a slash, then a-z, 0-9, _ and -."
+            )
+        if path in self.mounts:
+            raise RegistrationError(f"{path} is mounted already: choose another path.")
         self.mounts[path] = make
         if place:
             self.places[place] = f"{path}/"

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from fastapi import FastAPI, HTTPException
 from starlette.responses import RedirectResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adjourn.approvals.people import Authenticator
 from adjourn.client.client import Client
+from adjourn.errors import RegistrationError
 from adjourn.server.durable import BASE
 from adjourn.server.guard import SAFE_METHODS, Guard
 from adjourn.server.problems import install_problems
 from adjourn.server.routes import api, approvals, health, instances, orchestrators
 from adjourn.server.waits import Waits
+
+OURS = ("/api", "/runtime")
+"""What is below them and no route is answered as a mistake, by the API."""
 
 
 def create_app(
@@ -25,7 +29,7 @@ def create_app(
 ) -> FastAPI:
     """The HTTP API over `client`, which the caller opens before and closes after serving.
 
-    `pages` are an application's own, by path: they take nothing that the API answers itself.
+    `pages` are an application's own, by path. Raises: RegistrationError for a path of the API.
 
     `authenticator` says who sends a request; without one nobody is signed in, and what only people
     may do is refused.
@@ -42,14 +46,28 @@ def create_app(
     install_problems(app)
     for module in (orchestrators, instances, approvals, api, health):
         app.include_router(module.router)
+    check_free(pages or {}, app.routes)
     for path, page in (pages or {}).items():
         app.router.routes.append(Route(path, _Entrance(path, page)))
         app.mount(path, page)
-    for prefix in ("/api", "/runtime"):
+    for prefix in OURS:
         app.mount(prefix, _no_such_route)  # before whatever else is mounted here, as the dashboard
     app.add_middleware(_Trimmed)
     app.add_middleware(Guard)
     return app
+
+
+def check_free(paths: Iterable[str], own: Sequence[BaseRoute]) -> None:
+    """Raises: RegistrationError for pages that would stand before these routes, or be out of reach
+    behind them."""
+    for path in paths:
+        scopes: list[Scope] = [
+            {"type": "http", "method": "GET", "path": path + below, "headers": []}
+            for below in ("", "/a", "/a/b")
+        ]
+        answered = (route.matches(scope)[0] for route in own for scope in scopes)
+        if path in OURS or any(match is not Match.NONE for match in answered):
+            raise RegistrationError(f"{path} is Adjourn's own: mount your pages at another path.")
 
 
 class _Entrance:
