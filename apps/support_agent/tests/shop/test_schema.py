@@ -18,7 +18,7 @@ from support_agent.shop.database import open_database, reading, writing
 from support_agent.shop.errors import CaseAlreadyRefunded, DatabaseTooNew
 from support_agent.shop.ledger import entries, refund, refundable
 from support_agent.shop.lookup import case_of, cases_of
-from support_agent.shop.records import CaseChange, CaseRecord, Record
+from support_agent.shop.records import CaseChange, CaseRecord, PayoutRecord, Record
 
 # What the program created before its tables had versions, and what it had written by then.
 OLD_TABLES = """
@@ -250,6 +250,20 @@ def test_what_was_paid_before_the_versions_is_not_paid_again(old: str) -> None:
         refund(session, case_id="C-1", amount=Decimal("60.00"), key="another")
 
     assert again.number == "RF-000001"
+    engine.dispose()
+
+
+def test_what_was_paid_before_the_payouts_came_from_its_payment(old: str) -> None:
+    engine = open_database(old)
+
+    with reading(engine) as session:
+        (payout,) = session.scalars(select(PayoutRecord))
+        assert (payout.case_id, payout.payment_reference, payout.amount, payout.status) == (
+            "C-1",
+            "PAY-1",
+            Decimal("60.00"),
+            "paid",
+        )
     engine.dispose()
 
 

@@ -141,6 +141,19 @@ class CaseAlreadyRefunded(SupportError):
         self.receipt_number = receipt_number
 
 
+class AskedElsewhere(SupportError):
+    """A refund that another gateway was asked for: that one may have paid it."""
+
+    def __init__(self, key: str, asked: str, now: str) -> None:
+        super().__init__(
+            f"Refund {key} was asked of {asked} and may be paid there; it is not asked of {now}"
+            f" too. Set up {asked} again until it is known."
+        )
+        self.key = key
+        self.asked = asked
+        self.now = now
+
+
 class RefundTooLarge(SupportError):
     """More money than the records allow."""
 

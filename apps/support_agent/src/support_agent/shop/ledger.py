@@ -19,7 +19,15 @@ from support_agent.shop.errors import (
     UnknownOrder,
 )
 from support_agent.shop.money import positive
-from support_agent.shop.records import CaseChange, CaseRecord, Order, Payment, Refund, RefundCall
+from support_agent.shop.records import (
+    CaseChange,
+    CaseRecord,
+    Order,
+    Payment,
+    PayoutRecord,
+    Refund,
+    RefundCall,
+)
 
 NOTHING = Decimal("0.00")
 
@@ -62,17 +70,10 @@ def refund(session: Session, *, case_id: str, amount: Decimal, key: str) -> Rece
     or amount, CaseAlreadyRefunded, CaseNotApproved, RefundTooLarge. A refused call leaves no trace.
     """
     amount = positive(amount)
-    # Always the case before its order, so that two refunds never wait for each other.
-    case = session.get(CaseRecord, case_id, with_for_update=WRITER)
-    if case is None:
-        raise UnknownCase(case_id)
-    if case.order_number is None or case.amount is None:
-        raise NotARefund(case_id)
-    order = session.get_one(Order, case.order_number, with_for_update=WRITER)
-
+    case, order = locked_case(session, case_id)
     entry = session.scalar(select(Refund).where(Refund.idempotency_key == key))
     if entry is None:
-        _check(session, case, order.number, case.amount, amount)
+        check(session, case, amount)
         entry = Refund(
             idempotency_key=key,
             case_id=case_id,
@@ -90,20 +91,46 @@ def refund(session: Session, *, case_id: str, amount: Decimal, key: str) -> Rece
     return _receipt(entry, order.currency)
 
 
-def _check(
-    session: Session, case: CaseRecord, order_number: str, asked: Decimal, amount: Decimal
-) -> None:
-    """Refuse a first refund that the records do not allow."""
+def locked_case(session: Session, case_id: str) -> tuple[CaseRecord, Order]:
+    """A case about money and its order, held until the transaction ends.
+
+    Raises UnknownCase, NotARefund.
+    """
+    # Always the case before its order, so that two refunds never wait for each other.
+    case = session.get(CaseRecord, case_id, with_for_update=WRITER)
+    if case is None:
+        raise UnknownCase(case_id)
+    if case.order_number is None:
+        raise NotARefund(case_id)
+    return case, session.get_one(Order, case.order_number, with_for_update=WRITER)
+
+
+def check(session: Session, case: CaseRecord, amount: Decimal) -> None:
+    """Refuse a first refund that the records do not allow.
+
+    What a gateway was asked for in another case counts as gone: it may be paid already.
+    Raises CaseAlreadyRefunded, CaseNotApproved, RefundTooLarge.
+    """
+    assert case.order_number is not None and case.amount is not None
     earlier = session.scalar(select(Refund).where(Refund.case_id == case.id))
     if earlier is not None:
         raise CaseAlreadyRefunded(case.id, _number(earlier))
     if case.status != "approved":
         raise CaseNotApproved(case.id, case.status)
-    if amount > asked:
-        raise RefundTooLarge(amount, asked, f"what case {case.id} asks for")
-    left = refundable(session, order_number)
+    if amount > case.amount:
+        raise RefundTooLarge(amount, case.amount, f"what case {case.id} asks for")
+    asked = session.scalar(
+        select(func.sum(PayoutRecord.amount))
+        .join(CaseRecord, CaseRecord.id == PayoutRecord.case_id)
+        .where(
+            CaseRecord.order_number == case.order_number,
+            CaseRecord.id != case.id,
+            PayoutRecord.status == "asked",
+        )
+    )
+    left = refundable(session, case.order_number) - (asked or NOTHING)
     if amount > left:
-        raise RefundTooLarge(amount, left, f"what order {order_number} has left")
+        raise RefundTooLarge(amount, left, f"what order {case.order_number} has left")
 
 
 def _close(session: Session, case: CaseRecord, entry: Refund) -> None:

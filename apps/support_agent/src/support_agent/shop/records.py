@@ -45,6 +45,7 @@ CaseStatus = Literal[
 Author = Literal["customer", "agent", "person", "system"]
 TalkMode = Literal["agent", "waiting", "person"]
 DispatchState = Literal["waiting", "sent", "failed"]
+PayoutStatus = Literal["asked", "paid", "declined"]
 
 
 def _one_of(words: Any, name: str) -> Enum:
@@ -64,6 +65,7 @@ class Record(DeclarativeBase):
         Author: _one_of(Author, "line_author"),
         TalkMode: _one_of(TalkMode, "talk_mode"),
         DispatchState: _one_of(DispatchState, "dispatch_state"),
+        PayoutStatus: _one_of(PayoutStatus, "payout_status"),
     }
 
 
@@ -196,6 +198,29 @@ class CaseChange(Record):
     status: Mapped[CaseStatus]
     reason: Mapped[str]
     changed_at: Mapped[datetime]
+
+
+class PayoutRecord(Record):
+    """What is asked of a gateway, written down before it is asked, and then the gateway's answer.
+    One for a key, and one for a case."""
+
+    __tablename__ = "payouts"
+    __table_args__ = (
+        UniqueConstraint("case_id", name="a_case_is_paid_out_once"),
+        CheckConstraint("amount > 0", name="a_payout_is_more_than_nothing"),
+    )
+
+    idempotency_key: Mapped[str] = mapped_column(String(400), primary_key=True)
+    case_id: Mapped[str] = mapped_column(ForeignKey("cases.id"))
+    payment_reference: Mapped[str] = mapped_column(ForeignKey("payments.reference"), index=True)
+    gateway: Mapped[str] = mapped_column(String(20))
+    amount: Mapped[Decimal]
+    status: Mapped[PayoutStatus] = mapped_column(default="asked")
+    reference: Mapped[str] = mapped_column(String(255), default="")
+    words: Mapped[str] = mapped_column(default="")
+    asked_at: Mapped[datetime]
+
+    case: Mapped[CaseRecord] = relationship()
 
 
 class Refund(Record):
