@@ -213,6 +213,35 @@ def test_what_is_no_order_file_is_refused(bring: Bring, text: str, said: str) ->
     assert reason.startswith(said)
 
 
+def test_a_customer_without_orders_hides_nobody_further_down(bring: Bring) -> None:
+    good = tree()["customers"][0]
+    bad = {**good, "orders": [{**good["orders"][0], "currency": "USD"}]}
+
+    said = refused(bring, {"customers": [{"name": "A B", "email": "a@example.org"}, 7, bad]})
+
+    assert said == [
+        "customers[2].orders[0]: currency: 'USD' is not EUR",
+        "line 1: customers[0].orders: there is no such list",
+        "line 1: customers[1].orders: there is no such list",
+    ]
+
+
+def test_a_field_that_stands_twice_is_not_read_as_either(bring: Bring) -> None:
+    text = json.dumps(tree()).replace('"unit_price":', '"unit_price": "1.00", "unit_price":')
+
+    assert refused(bring, text) == ["line 1: 'unit_price' stands twice in one object"]
+
+
+def test_a_file_that_is_no_json_is_refused_even_where_bad_rows_are_skipped(
+    database: Engine, tmp_path: Path
+) -> None:
+    path = tmp_path / "orders.json"
+    path.write_text(json.dumps(tree())[:-1], encoding="utf-8")
+
+    with pytest.raises(FileRefused, match="not JSON"):
+        import_orders(database, path, bad_rows="skip")
+
+
 def test_a_number_is_read_to_the_cent_and_never_as_a_float(bring: Bring) -> None:
     text = json.dumps(tree()).replace('"64.50"', "64.50").replace('"129.00"', "129.00")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, event, func, select
 
 from support_agent.shop.database import reading
 from support_agent.shop.errors import FileRefused
@@ -314,6 +314,40 @@ def test_a_quote_that_never_closes_is_refused(desk: OrderDesk) -> None:
     (said,) = desk.bring(row(), 'A-2,"never closed').refused()
 
     assert said.startswith("line 3: not CSV from here on")
+
+
+def test_a_file_that_breaks_off_is_refused_even_where_bad_rows_are_skipped(
+    desk: OrderDesk,
+) -> None:
+    """What comes after the quote may be the other half of an order."""
+    unpaid = {"payment_reference": "", "payment_method": "", "amount_paid": "0.00"}
+    desk.bring(row(**unpaid), row(sku="KIT-2", **unpaid).removesuffix('"'))
+
+    with pytest.raises(FileRefused, match="not CSV from here on"):
+        import_orders(desk.engine, desk.path, bad_rows="skip")
+
+    assert desk.count(Order) == 0
+
+
+def test_a_moment_that_no_calendar_can_count_from_is_refused(desk: OrderDesk) -> None:
+    (said,) = desk.bring(row(ordered_at="9999-12-30T00:00:00Z")).refused()
+
+    assert said.startswith("line 2: ordered_at: '9999-12-30T00:00:00Z' is in no year from 1970")
+
+
+def test_a_long_file_is_compared_in_a_few_questions(desk: OrderDesk) -> None:
+    """Whoever else writes waits until it is done."""
+    rows = [row(order_number=f"B-{n}", payment_reference=f"P-{n}") for n in range(400)]
+    import_orders(desk.engine, desk.bring(*rows).path)
+    asked: list[str] = []
+
+    def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(desk.engine, "before_cursor_execute", listen)
+    assert import_orders(desk.engine, desk.path).unchanged == 400
+
+    assert len(asked) < 20
 
 
 cells = st.one_of(st.sampled_from(sorted(GOOD.values())), st.text(max_size=12))

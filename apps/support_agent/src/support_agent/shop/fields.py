@@ -18,6 +18,8 @@ LONGEST_TEXT = 200
 LONGEST_EMAIL = 254
 LONGEST_METHOD = 40
 LONGEST_NOTE = 2_000
+YEARS = range(1970, 3000)
+"""Of anything that happens in a shop; the windows that are counted from it stay in the calendar."""
 
 
 def read_matching(
@@ -59,6 +61,8 @@ def read_moment(cells: Mapping[str, str], column: str) -> datetime:
         raise ValueError(f"{column}: {value!r} is not a moment like 2026-07-28T07:44:28Z") from None
     if moment.tzinfo is None:
         raise ValueError(f"{column}: {value!r} has no time zone; add Z or an offset")
+    if in_utc.year not in YEARS:
+        raise ValueError(f"{column}: {value!r} is in no year from {YEARS[0]} to {YEARS[-1]}")
     return in_utc
 
 

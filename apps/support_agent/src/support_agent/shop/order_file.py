@@ -111,17 +111,24 @@ class FiledOrder:
 
 @dataclass(slots=True)
 class OrderFile:
-    """A file as it was read: the sound orders, the bad rows, and the orders they spoil."""
+    """A file as it was read: the sound orders, the bad rows, and the orders they spoil. Where it is
+    `broken` nobody knows what else stood in it, nor whether an order that was read is whole."""
 
     orders: list[FiledOrder] = field(default_factory=list[FiledOrder])
     bad_rows: list[BadRow] = field(default_factory=list[BadRow])
     left_out: set[str] = field(default_factory=set[str])
+    broken: bool = False
 
     def leave_out(self, order_number: str, bad_row: BadRow) -> None:
         """Note a bad row. Its order is left out whole: half an order has a wrong total."""
         self.bad_rows.append(bad_row)
         if order_number:
             self.left_out.add(order_number)
+
+    def break_off(self, bad_row: BadRow) -> None:
+        """Note that nothing further can be read."""
+        self.broken = True
+        self.bad_rows.append(bad_row)
 
 
 FileRow = tuple[int, OrderHead, FiledPayment | None, OrderLine]
@@ -144,7 +151,7 @@ def _rows(text: Iterable[str], file: OrderFile) -> Iterator[FileRow]:
         header = next(reader, list[str]())
         missing = [name for name in COLUMNS if header.count(name) != 1]
         if missing:
-            file.bad_rows.append(BadRow(line, f"the header needs once each: {', '.join(missing)}"))
+            file.break_off(BadRow(line, f"the header needs once each: {', '.join(missing)}"))
             return
         line = reader.line_num + 1
         for values in reader:
@@ -157,7 +164,7 @@ def _rows(text: Iterable[str], file: OrderFile) -> Iterator[FileRow]:
             line = reader.line_num + 1
     except csv.Error as broken:
         # After a broken quote nothing says where the next row begins: the rest is not read.
-        file.bad_rows.append(BadRow(line, f"not CSV from here on: {broken}"))
+        file.break_off(BadRow(line, f"not CSV from here on: {broken}"))
 
 
 def _parse(

@@ -41,6 +41,8 @@ from support_agent.shop.order_file import (
 
 Part = TypeVar("Part", OrderLine, FiledPayment)
 AS_IT_IS = timedelta(0)
+LONGEST_NAME = 40
+"""Of a field, as a refusal shows it."""
 
 
 def read_order_json(text: str, later: timedelta = AS_IT_IS) -> OrderFile:
@@ -51,12 +53,21 @@ def read_order_json(text: str, later: timedelta = AS_IT_IS) -> OrderFile:
     file = OrderFile()
     try:
         # Numbers stay text: 64.50 is an amount and 64.5 is not, and no float comes near either.
-        found = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+        found = json.loads(
+            text,
+            parse_float=str,
+            parse_int=str,
+            parse_constant=str,
+            object_pairs_hook=_each_field_once,
+        )
     except json.JSONDecodeError as broken:
-        file.bad_rows.append(BadRow(broken.lineno, f"not JSON: {broken.msg}"))
+        file.break_off(BadRow(broken.lineno, f"not JSON: {broken.msg}"))
+        return file
+    except _FieldTwice as wrong:
+        file.break_off(BadRow(1, str(wrong)))
         return file
     except RecursionError:
-        file.bad_rows.append(BadRow(1, "not orders: nested too deeply"))
+        file.break_off(BadRow(1, "not orders: nested too deeply"))
         return file
     line = 0
     for place, customer, order in _orders(found, file):
@@ -70,15 +81,33 @@ def read_order_json(text: str, later: timedelta = AS_IT_IS) -> OrderFile:
     return check_across_orders(file)
 
 
+class _FieldTwice(ValueError):
+    """An object with two fields of one name: whichever is meant, the other would go unsaid."""
+
+
+def _each_field_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _FieldTwice(f"{twice[:LONGEST_NAME]!r} stands twice in one object")
+    return fields
+
+
 def _orders(found: object, file: OrderFile) -> Iterator[tuple[str, object, object]]:
     """Each order with where it stands and whose it is."""
+    for at, customer in enumerate(_list_or_bad(found, "customers", "", file)):
+        place = f"customers[{at}]"
+        for number, order in enumerate(_list_or_bad(customer, "orders", f"{place}.", file)):
+            yield f"{place}.orders[{number}]", customer, order
+
+
+def _list_or_bad(found: object, name: str, place: str, file: OrderFile) -> list[object]:
     try:
-        for at, customer in enumerate(_list(found, "customers")):
-            place = f"customers[{at}]"
-            for number, order in enumerate(_list(customer, "orders", f"{place}.")):
-                yield f"{place}.orders[{number}]", customer, order
+        return _list(found, name, place)
     except ValueError as wrong:
         file.bad_rows.append(BadRow(1, str(wrong)))
+        return []
 
 
 def _order(line: int, place: str, customer: object, order: object, later: timedelta) -> FiledOrder:

@@ -4,7 +4,7 @@ An order on record may grow, by a payment that came in later or by the day of it
 says already stays: a file that reads differently there is refused.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.resources import files
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import Engine, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from support_agent.shop.database import take_turn, writing
 from support_agent.shop.errors import FileRefused
@@ -33,6 +33,8 @@ from support_agent.shop.order_json import read_order_json
 from support_agent.shop.records import Customer, Order, OrderItem, Payment
 
 SHIPPED_FILE: Traversable = files("support_agent") / "data" / "orders.csv"
+ASKED_AT_ONCE = 500
+"""Values in one question to the records; SQLite takes 32,766."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,9 @@ def import_orders(
 
     A name that ends in .json is read as JSON, any other as CSV. One bad row refuses the whole file
     with FileRefused, which lists each bad row. With `bad_rows="skip"` the sound orders are
-    imported, and an order with a bad row is left out whole.
+    imported, and an order with a bad row is left out whole; a file that breaks off is refused.
     """
-    return import_order_file(engine, _read(source), bad_rows=bad_rows)
+    return import_order_file(engine, read_orders(source), bad_rows=bad_rows)
 
 
 def import_order_file(
@@ -67,12 +69,12 @@ def import_order_file(
     """Import what was read of a file, as `import_orders` does."""
     with writing(engine) as session:
         take_turn(session.connection())  # two files at once could bring the same customer
-        found = _compare_with_records(session, file)
-        if file.bad_rows and bad_rows == "refuse":
+        known = _OnRecord.of(session, file.orders)
+        found = _compare(known, file)
+        if file.broken or (file.bad_rows and bad_rows == "refuse"):
             raise FileRefused(sorted(file.bad_rows))
-        customers = _customers(session, found.new)
         for order in found.new:
-            session.add(_order(order, customers[order.head.customer_email]))
+            session.add(_order(order, _customer(known, order.head)))
         for recorded, filed in found.grown:
             _grow(recorded, filed)
     return ImportReport(
@@ -84,7 +86,8 @@ def import_order_file(
     )
 
 
-def _read(source: Path | Traversable) -> OrderFile:
+def read_orders(source: Path | Traversable) -> OrderFile:
+    """What the file says. Raises FileRefused when it is no text."""
     text = read_utf8(source)
     if source.name.lower().endswith(".json"):
         return read_order_json(text)
@@ -100,25 +103,55 @@ class _Compared:
     unchanged: int = 0
 
 
-def _compare_with_records(session: Session, file: OrderFile) -> _Compared:
+@dataclass(slots=True)
+class _OnRecord:
+    """What the records know of a file: all of it in a few questions, for writers wait meanwhile."""
+
+    orders: dict[str, Order] = field(default_factory=dict[str, Order])
+    payers: dict[str, str] = field(default_factory=dict[str, str])
+    customers: dict[str, Customer] = field(default_factory=dict[str, Customer])
+
+    @classmethod
+    def of(cls, session: Session, orders: Sequence[FiledOrder]) -> "_OnRecord":
+        known = cls()
+        whole = (
+            selectinload(Order.items),
+            selectinload(Order.payments),
+            joinedload(Order.customer),
+        )
+        for part in _parts([order.head.number for order in orders]):
+            asked = select(Order).where(Order.number.in_(part)).options(*whole)
+            known.orders.update((order.number, order) for order in session.scalars(asked))
+        for part in _parts([one.reference for order in orders for one in order.payments]):
+            asked = select(Payment).where(Payment.reference.in_(part))
+            known.payers.update((one.reference, one.order_number) for one in session.scalars(asked))
+        for part in _parts({order.head.customer_email for order in orders}):
+            asked = select(Customer).where(Customer.email.in_(part))
+            known.customers.update((one.email, one) for one in session.scalars(asked))
+        return known
+
+
+def _parts(values: Collection[str]) -> Iterator[list[str]]:
+    listed = sorted(values)
+    for at in range(0, len(listed), ASKED_AT_ONCE):
+        yield listed[at : at + ASKED_AT_ONCE]
+
+
+def _compare(known: _OnRecord, file: OrderFile) -> _Compared:
     found = _Compared()
     for order in file.orders:
-        recorded = session.get(Order, order.head.number, options=[selectinload(Order.items)])
-        if recorded is not None and _fits(recorded, order):
-            if _payments(recorded) == set(order.payments) and _delivery(recorded) == (
-                _delivery(order.head)
-            ):
-                found.unchanged += 1
-                continue
-            reason = _payment_elsewhere(session, order)
-            if reason is None:
-                found.grown.append((recorded, order))
-        else:
-            reason = _conflict(session, order, recorded)
-            if reason is None:
-                found.new.append(order)
+        recorded = known.orders.get(order.head.number)
+        reason = _conflict(known, order, recorded)
         if reason is not None:
             file.leave_out(order.head.number, order.bad(reason))
+        elif recorded is None:
+            found.new.append(order)
+        elif _payments(recorded) == set(order.payments) and _delivery(recorded) == (
+            _delivery(order.head)
+        ):
+            found.unchanged += 1
+        else:
+            found.grown.append((recorded, order))
     return found
 
 
@@ -154,37 +187,25 @@ def _grow(recorded: Order, filed: FiledOrder) -> None:
     recorded.payments += [_payment(one) for one in filed.payments if one not in known]
 
 
-def _conflict(session: Session, filed: FiledOrder, recorded: Order | None) -> str | None:
+def _conflict(known: _OnRecord, filed: FiledOrder, recorded: Order | None) -> str | None:
     """Why the records do not let this order in, if they do not."""
     head = filed.head
-    if recorded is not None:
+    if recorded is not None and not _fits(recorded, filed):
         return f"order {head.number} is on record and reads differently there"
-    if reason := _payment_elsewhere(session, filed):
-        return reason
-    name = session.scalar(select(Customer.name).where(Customer.email == head.customer_email))
-    if name not in (None, head.customer_name):
-        return f"customer_name: {head.customer_email} is {name!r} on record"
+    for one in filed.payments:  # one payment pays one order
+        payer = known.payers.get(one.reference, head.number)
+        if payer != head.number:
+            return f"payment_reference: {one.reference} paid order {payer} already"
+    customer = known.customers.get(head.customer_email)
+    if customer is not None and customer.name != head.customer_name:
+        return f"customer_name: {head.customer_email} is {customer.name!r} on record"
     return None
 
 
-def _payment_elsewhere(session: Session, filed: FiledOrder) -> str | None:
-    """One payment pays one order."""
-    for one in filed.payments:
-        payment = session.get(Payment, one.reference)
-        if payment is not None and payment.order_number != filed.head.number:
-            return f"payment_reference: {one.reference} paid order {payment.order_number} already"
-    return None
-
-
-def _customers(session: Session, orders: Sequence[FiledOrder]) -> dict[str, Customer]:
-    """The customers of these orders by e-mail address, those on record and the new ones."""
-    emails = {order.head.customer_email for order in orders}
-    recorded = session.scalars(select(Customer).where(Customer.email.in_(emails)))
-    customers = {customer.email: customer for customer in recorded}
-    for order in orders:
-        email, name = order.head.customer_email, order.head.customer_name
-        customers.setdefault(email, Customer(email=email, name=name))
-    return customers
+def _customer(known: _OnRecord, head: OrderHead) -> Customer:
+    """The customer of the order: on record, further up in this file, or new."""
+    new = Customer(email=head.customer_email, name=head.customer_name)
+    return known.customers.setdefault(head.customer_email, new)
 
 
 def _order(filed: FiledOrder, customer: Customer) -> Order:

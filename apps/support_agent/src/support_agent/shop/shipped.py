@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 from support_agent.shop.article_file import import_article
 from support_agent.shop.database import reading
 from support_agent.shop.lookup import CustomerView
+from support_agent.shop.order_file import OrderFile
 from support_agent.shop.order_json import read_order_json
-from support_agent.shop.orders import import_order_file, import_orders
+from support_agent.shop.orders import SHIPPED_FILE, import_order_file, read_orders
 from support_agent.shop.records import Customer, Order
 
 DATA: Traversable = files("support_agent") / "data"
@@ -24,20 +25,25 @@ ARTICLES = DATA / "articles"
 def import_shipped(engine: Engine, now: datetime) -> str:
     """Import all that the package brings along, and say what is new; again changes nothing.
 
-    The orders of the demo customers are moved in time to be as fresh at `now` as they were written;
-    once they are on record they stay.
+    The orders of the demo customers are moved in time to be as fresh at `now` as they were written.
+    Orders that are on record stay as they are there: a customer may have another address by now.
     """
-    orders = import_orders(engine).imported
+    demo = DEMO_CUSTOMERS.read_text(encoding="utf-8")
+    written = date.fromisoformat(json.loads(demo)["as_of"])
+    orders = _import_once(engine, read_orders(SHIPPED_FILE))
+    orders += _import_once(
+        engine, read_order_json(demo, timedelta(days=(now.date() - written).days))
+    )
     articles = sum(import_article(engine, path, now) for path in shipped_articles())
-    text = DEMO_CUSTOMERS.read_text(encoding="utf-8")
-    written = date.fromisoformat(json.loads(text)["as_of"])
-    file = read_order_json(text, later=timedelta(days=(now.date() - written).days))
+    return f"{orders} orders and {articles} articles imported of those that come with the package."
+
+
+def _import_once(engine: Engine, file: OrderFile) -> int:
+    """Import the file unless one of its orders is on record."""
     numbers = [order.head.number for order in file.orders]
     with reading(engine) as session:
         known = session.scalars(select(Order.number).where(Order.number.in_(numbers))).first()
-    if known is None:
-        orders += import_order_file(engine, file).imported
-    return f"{orders} orders and {articles} articles imported of those that come with the package."
+    return 0 if known is not None else import_order_file(engine, file).imported
 
 
 def shipped_articles() -> list[Traversable]:
