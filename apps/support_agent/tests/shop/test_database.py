@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
+from apps.support_agent.tests.postgres import Server
 from support_agent.shop.database import (
     DATABASE_VARIABLE,
     open_database,
@@ -19,6 +20,9 @@ from support_agent.shop.database import (
 from support_agent.shop.records import CaseRecord, Customer, Order, OrderItem, Payment
 
 ON_SQLITE = pytest.mark.parametrize("system", ["sqlite"], indirect=True)
+ON_POSTGRESQL = pytest.mark.parametrize(
+    "system", [pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True
+)
 
 
 def test_a_transaction_that_fails_leaves_nothing(database: Engine) -> None:
@@ -142,6 +146,22 @@ def test_the_write_ahead_log_is_used_where_it_was_mended(version: tuple[int, int
 @pytest.mark.parametrize("version", [(3, 40, 1), (3, 44, 5), (3, 45, 9), (3, 50, 6), (3, 51, 2)])
 def test_the_write_ahead_log_is_left_alone_before(version: tuple[int, int, int]) -> None:
     assert not write_ahead_log_is_sound(version)
+
+
+@ON_POSTGRESQL
+def test_a_server_that_was_started_again_is_asked_as_if_nothing_had_been(
+    shop: Engine, postgres: Server
+) -> None:
+    with reading(shop) as session:
+        session.scalars(select(Order)).all()  # its connection goes back to the pool
+    with postgres.connect(str(shop.url.database)) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+    with reading(shop) as session:
+        assert len(session.scalars(select(Order)).all()) == 1
 
 
 def test_the_database_is_the_one_that_the_environment_names(

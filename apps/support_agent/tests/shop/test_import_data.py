@@ -7,11 +7,11 @@ from sqlalchemy import Engine, func, select
 
 from support_agent.shop import policy
 from support_agent.shop.article_file import read_article
-from support_agent.shop.database import reading
+from support_agent.shop.database import DATABASE_VARIABLE, reading, writing
 from support_agent.shop.import_data import main
 from support_agent.shop.knowledge import article, articles
 from support_agent.shop.lookup import OrderView, orders_of
-from support_agent.shop.records import ArticleVersion, Order
+from support_agent.shop.records import ArticleVersion, Customer, Order
 from support_agent.shop.shipped import demo_customers, import_shipped, shipped_articles
 
 NOW = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)
@@ -148,6 +148,38 @@ def test_what_comes_with_the_package_is_imported_once(database: Engine) -> None:
 
     assert first.startswith("201 orders and 18 articles imported")
     assert again.startswith("0 orders and 0 articles imported")
+
+
+def test_what_is_on_record_of_the_package_stays_as_it_is(database: Engine) -> None:
+    """A person may have approved another address: the next start must not stumble over it."""
+    import_shipped(database, NOW)
+    with writing(database) as session:
+        for customer in session.scalars(select(Customer)):
+            customer.email = f"new-{customer.email}"
+
+    assert import_shipped(database, NOW).startswith("0 orders and 0 articles imported")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nonsense", "is no URL of a database"),
+        ("postgres://shop:hush@localhost/shop", "postgresql+psycopg"),
+        ("mysql://shop:hush@localhost/shop", "sqlite"),
+        ("sqlite://", "in memory"),
+        ("sqlite:////no/such/folder/shop.db", "unable to open"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_named_without_its_password(
+    url: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(DATABASE_VARIABLE, url)
+
+    assert main([]) == 1
+
+    complaint = capsys.readouterr().err
+    assert said in complaint
+    assert "hush" not in complaint
 
 
 def test_the_command_without_a_name_imports_what_comes_with_the_package(

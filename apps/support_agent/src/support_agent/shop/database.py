@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import cast
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from support_agent.shop.errors import DatabaseUnusable
 from support_agent.shop.schema import bring_up_to_date
 
 DATABASE_VARIABLE = "SUPPORT_DATABASE"
@@ -36,9 +38,9 @@ def shop_database() -> Engine:
 def open_database(url: str) -> Engine:
     """An engine on `url`, its tables of the newest version. Opening twice changes nothing.
 
-    Raises DatabaseTooNew when a newer program has written the database.
+    Raises DatabaseUnusable, and DatabaseTooNew when a newer program has written the database.
     """
-    engine = create_engine(url)
+    engine = _engine(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -49,6 +51,20 @@ def open_database(url: str) -> Engine:
         engine.dispose()
         raise
     return engine
+
+
+def _engine(url: str) -> Engine:
+    try:
+        named = make_url(url)
+    except ArgumentError:  # not repeated: it may hold a password
+        raise DatabaseUnusable("is no URL of a database") from None
+    if named.get_backend_name() == "sqlite" and named.database in (None, "", ":memory:"):
+        raise DatabaseUnusable("is in memory, and each thread would have records of its own")
+    try:
+        # A server that was started again has closed what the pool holds: ask before each use.
+        return create_engine(named, pool_pre_ping=named.get_backend_name() != "sqlite")
+    except (NoSuchModuleError, ModuleNotFoundError) as missing:
+        raise DatabaseUnusable(f"needs a driver that is not installed: {missing}") from None
 
 
 @contextmanager

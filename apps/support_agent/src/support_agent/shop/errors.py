@@ -11,6 +11,16 @@ class SupportError(Exception):
     """Base of every refusal in this package."""
 
 
+class DatabaseUnusable(SupportError):
+    """A setting that names no database which could hold the records."""
+
+    def __init__(self, because: str) -> None:
+        super().__init__(
+            f"SUPPORT_DATABASE {because}. Name a file, sqlite:///support-data.db, or a server,"
+            " postgresql+psycopg://user@host/name."
+        )
+
+
 class DatabaseTooNew(SupportError):
     """A database whose tables a newer program has changed."""
 

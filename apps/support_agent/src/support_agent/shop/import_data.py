@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from support_agent.clock import now
 from support_agent.shop.article_file import import_article
@@ -77,18 +78,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("path", type=Path, nargs="*", help="a .csv, .json or .md file, or a folder")
     parser.add_argument("--skip-bad", action="store_true", help="leave orders with bad rows out")
     asked = parser.parse_args(arguments)
-    paths: list[Path] = asked.path
     try:
-        engine = shop_database()
-    except SupportError as refusal:
+        return _import_all(asked.path, skip=asked.skip_bad)
+    except (SupportError, DBAPIError) as refusal:
         return _complain(str(refusal))
+
+
+def _import_all(paths: Sequence[Path], *, skip: bool) -> int:
+    engine = shop_database()
     if not paths:
         sys.stdout.write(f"{import_shipped(engine, now())}\n")
         return 0
     found = list(files_of(paths))
     if not found:
         return _complain("There is no .csv, .json or .md file in there.")
-    return max([_import_and_say(engine, path, skip=asked.skip_bad) for path in found])
+    return max([_import_and_say(engine, path, skip=skip) for path in found])
 
 
 def _import_and_say(engine: Engine, path: Path, *, skip: bool) -> int:
