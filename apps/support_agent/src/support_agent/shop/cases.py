@@ -19,6 +19,7 @@ from support_agent.shop.errors import (
 )
 from support_agent.shop.money import positive
 from support_agent.shop.records import CaseChange, CaseKind, CaseRecord, CaseStatus, Order
+from support_agent.shop.words import storable
 
 MOVES: Mapping[CaseKind, Mapping[CaseStatus, frozenset[CaseStatus]]] = {
     "refund": {
@@ -56,14 +57,14 @@ def open_case(session: Session, case: Case) -> None:
     Raises UnknownOrder, RefundTooLarge when the order has less money left to refund, InvalidAmount,
     and CaseDiffers when the id stands for another request.
     """
-    amount = positive(case.amount)
+    amount, reason = positive(case.amount), storable(case.reason)
     refundable = ledger.refundable(session, case.order_number)
     existing = session.get(CaseRecord, case.id)
     if existing is not None:
         if (existing.order_number, existing.amount, existing.reason) != (
             case.order_number,
             amount,
-            case.reason,
+            reason,
         ):
             raise CaseDiffers(case.id)
         return
@@ -76,7 +77,7 @@ def open_case(session: Session, case: Case) -> None:
             customer_id=session.get_one(Order, case.order_number).customer_id,
             order_number=case.order_number,
             amount=amount,
-            reason=case.reason,
+            reason=reason,
             status="opened",
             opened_at=now(),
         )
@@ -90,6 +91,7 @@ def move_case(
 
     Raises UnknownCase, CaseCannotMove, and KeyReused when the key stands for another move.
     """
+    reason = storable(reason)
     case = session.get(CaseRecord, case_id, with_for_update=WRITER)
     if case is None:
         raise UnknownCase(case_id)

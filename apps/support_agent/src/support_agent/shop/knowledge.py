@@ -16,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from support_agent.shop.records import ArticleRecord, ArticleVersion
+from support_agent.shop.words import can_be_id
 
 MOST_WORDS = 24
 """Of a question; a customer's whole story is searched by its beginning."""
@@ -96,6 +97,8 @@ def search(session: Session, question: str, limit: int = 3) -> list[Passage]:
 
 def article(session: Session, article_id: str, version: str = "") -> Article | None:
     """The article as it reads now, or as it read in an earlier version that somebody cited."""
+    if not can_be_id(article_id + version):
+        return None
     if version:
         text = session.get(ArticleVersion, (article_id, version))
     else:

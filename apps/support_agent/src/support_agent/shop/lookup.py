@@ -23,6 +23,7 @@ from support_agent.shop.records import (
     Order,
     Refund,
 )
+from support_agent.shop.words import can_be_id
 
 OPEN: frozenset[CaseStatus] = frozenset({"opened", "pending_approval", "approved", "with_person"})
 """Where a case still waits for somebody."""
@@ -136,7 +137,7 @@ def customer_of(session: Session, customer_id: int) -> CustomerView | None:
 def case_of(session: Session, customer_id: int, case_id: str) -> CaseView | None:
     """The customer's case of this id, however it is written."""
     wanted = number_in(case_id) or case_id.strip()
-    case = session.get(CaseRecord, wanted)
+    case = session.get(CaseRecord, wanted) if can_be_id(wanted) else None
     return case_view(case) if case is not None and case.customer_id == customer_id else None
 
 

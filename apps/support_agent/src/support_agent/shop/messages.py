@@ -10,6 +10,7 @@ from support_agent.clock import now
 from support_agent.shop.database import WRITER
 from support_agent.shop.errors import KeyReused, UnknownCase
 from support_agent.shop.records import CaseRecord, Message
+from support_agent.shop.words import storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ def write_message(
 
     Raises UnknownCase, and KeyReused when the key stands for another message.
     """
+    text = storable(text)
     case = session.get(CaseRecord, case_id, with_for_update=WRITER)
     if case is None:
         raise UnknownCase(case_id)

@@ -17,6 +17,7 @@ from support_agent.shop.errors import AskedElsewhere, KeyReused
 from support_agent.shop.ledger import NOTHING
 from support_agent.shop.money import positive
 from support_agent.shop.records import Order, Payment, PayoutRecord, PayoutStatus
+from support_agent.shop.words import storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ def write_paid(session: Session, key: str, reference: str) -> Payout:
 
 def write_declined(session: Session, key: str, words: str) -> Payout:
     """The gateway said no, and the case has failed. The first answer of a key stays its answer."""
+    words = storable(words)
     payout = session.get_one(PayoutRecord, key, with_for_update=WRITER)
     if payout.status == "asked":
         cases.move_case(session, payout.case_id, "failed", reason=words, key=f"{key}/failed")

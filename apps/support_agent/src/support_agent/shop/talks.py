@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from support_agent.shop.address import WEB, Address, text_of
 from support_agent.shop.errors import KeyReused, UnknownCustomer, UnknownTalk
 from support_agent.shop.records import Author, Customer, Talk, TalkLine, TalkMode
+from support_agent.shop.words import can_be_id, storable
 
 __all__ = ["Author", "LineView", "TalkMode", "TalkView"]
 
@@ -91,6 +92,7 @@ def write_line(
     Atomic with: the transaction of `session`. Idempotent by: `key`.
     Raises: UnknownTalk, and KeyReused when the key stands for another line.
     """
+    text = storable(text)
     # The lock is for databases where writers run side by side; SQLite has one writer already.
     talk = session.get(Talk, talk_id, with_for_update=True)
     if talk is None:
@@ -130,7 +132,7 @@ def set_mode(session: Session, talk_id: str, mode: TalkMode, holder: str) -> Non
 
 def talk_of(session: Session, talk_id: str) -> TalkView | None:
     """The talk, whoever's it is: who may see it is for the caller to check."""
-    talk = session.get(Talk, talk_id)
+    talk = session.get(Talk, talk_id) if can_be_id(talk_id) else None
     return None if talk is None else _view(talk)
 
 
