@@ -4,10 +4,13 @@ import json
 import logging
 import re
 import socket
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -30,6 +33,7 @@ from support_agent.gateways.port import (
     TryLater,
 )
 from support_agent.gateways.stripe import StripeGateway
+from support_agent.shop.errors import KeyReused
 
 ORDER = RefundOrder("R-1001/1/5", "R-1001", "A-1042", "ch_1042", Decimal("64.50"), "EUR")
 WHOLE = replace(ORDER, amount=Decimal("124.10"))
@@ -321,6 +325,57 @@ def test_a_status_that_is_new_to_us_is_no_answer(
 
     with pytest.raises(OutcomeUnknown, match="in_escrow"):
         stripe_gateway.find(ORDER)
+
+
+def test_a_payment_in_another_currency_is_no_payment_of_this_order(
+    stripe_account: FakeStripe, stripe_gateway: StripeGateway
+) -> None:
+    stripe_account.payments += (Payment("ch_dollars", 12410, "usd"),)
+    order = replace(ORDER, payment_reference="ch_dollars")
+
+    for ask in (stripe_gateway.refund, stripe_gateway.find):
+        with pytest.raises(KeyReused, match=r"64\.50 USD; it cannot also mean 64\.50 EUR"):
+            ask(order)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirected_request_is_asked_of_nobody_else(
+    stripe_account: FakeStripe, stripe_address: str, status: int
+) -> None:
+    with redirecting(status, f"{stripe_address}/v1/refunds") as address:
+        gateway = StripeGateway(API_KEY, base_url=address)
+        for ask in (gateway.refund, gateway.find):
+            with pytest.raises(OutcomeUnknown):
+                ask(ORDER)
+
+    assert stripe_account.seen == []
+
+
+@contextmanager
+def redirecting(status: int, to: str) -> Iterator[str]:
+    """A server that knows a better address for everything."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            self.send_response(status)
+            self.send_header("Location", to)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_POST
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 # What a look finds.

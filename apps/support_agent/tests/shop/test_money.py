@@ -30,7 +30,20 @@ def test_an_amount_shows_both_decimals() -> None:
     assert str(positive(Decimal("64.5"))) == "64.50"
 
 
-@pytest.mark.parametrize("text", ["NaN", "Infinity", "1E+30", "0.001", "-0.005", "100000000.00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "NaN",
+        "sNaN",
+        "Infinity",
+        "1E+30",
+        "0.001",
+        "-0.005",
+        "100000000.00",
+        "64.5000000000000000000000000001",
+        "1E-999999",
+    ],
+)
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(InvalidAmount):
         to_cents(Decimal(text))

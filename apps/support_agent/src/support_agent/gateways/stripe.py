@@ -33,6 +33,7 @@ from support_agent.shop.errors import InvalidAmount, KeyReused
 from support_agent.shop.money import from_cents, positive, to_cents
 
 try:
+    import requests
     import stripe
     from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 except ModuleNotFoundError as missing:
@@ -79,11 +80,13 @@ class StripeGateway:
             )
         self._api_key = api_key
         self._address = _checked(base_url)
+        session = requests.Session()
+        session.max_redirects = 0  # following one would be asking again, and somebody else
         self._client = stripe.StripeClient(
             api_key,
             base_addresses={"api": self._address},
             max_network_retries=0,
-            http_client=stripe.RequestsClient(timeout=(CONNECT_SECONDS, answer_seconds)),
+            http_client=stripe.RequestsClient((CONNECT_SECONDS, answer_seconds), session),
         )
 
     def __repr__(self) -> str:
@@ -233,6 +236,10 @@ def _outcome(order: RefundOrder, entry: _Entry) -> Paid | Declined:
     match entry.status:
         # requires_action: the customer was asked for an account. Paying again would pay twice.
         case "succeeded" | "pending" | "requires_action":
+            if (entry.amount, entry.currency) != (order.amount, order.currency.upper()):
+                # Stripe pays back in the currency of the payment, whatever ours says.
+                asked_for = f"{order.amount} {order.currency}"
+                raise KeyReused(order.key, f"{entry.amount} {entry.currency}", asked_for)
             return Paid(entry.reference, entry.amount, entry.currency)
         case "failed" | "canceled":
             reason = entry.failure or entry.status
@@ -246,7 +253,7 @@ def _outcome(order: RefundOrder, entry: _Entry) -> Paid | Declined:
 def _cannot_tell(order: RefundOrder, failure: Exception) -> Exception:
     """What to raise when Stripe's answer, or its absence, leaves the outcome open."""
     match failure:
-        case OutcomeUnknown():
+        case OutcomeUnknown() | KeyReused():
             return failure
         case stripe.AuthenticationError() | stripe.PermissionError():
             return GatewayMisconfigured(

@@ -18,10 +18,11 @@ def to_cents(amount: Decimal) -> int:
     """
     if not amount.is_finite() or abs(amount) > LARGEST:
         raise InvalidAmount(amount)
-    cents = amount / CENT
-    if cents != cents.to_integral_value():
+    # Compared, not divided: a quotient is rounded to the 28 digits of the context.
+    whole = amount.quantize(CENT)
+    if whole != amount:
         raise InvalidAmount(amount)
-    return int(cents)
+    return int(whole.scaleb(2))
 
 
 def from_cents(cents: int) -> Decimal:
