@@ -61,6 +61,50 @@ KEPT_ASIDE = [
     ("are you open on saturday", "speak-to-a-person"),
     ("refnud pls", "refunds"),
 ]
+# By a reader who had not seen the articles, with a reader's typos. Some have two right answers.
+SAID_OTHERWISE = [
+    ("money taken twise from my acount", "double-charges"),
+    ("why is there a second debit on my bank statement", "double-charges"),
+    ("the mug came brocken what do i do", "broken-items"),
+    ("i recieved the wrong colour", "broken-items"),
+    ("parcel was soaked in rain, contents ok", "damaged-parcel"),
+    ("its been 3 weeks and my order still hasnt turned up", "lost-parcel"),
+    ("driver says he left it with a neighbour but nobody has it", "lost-parcel"),
+    ("when wil my order arive", "delivery-times"),
+    ("is shiping free above some amount", "delivery-costs"),
+    ("can i send it back if i changed my mind", "returns"),
+    ("who pays for the return postage", "returns"),
+    ("how many days untill the refund is on my credit card", "refunds"),
+    ("canel my order pls, ordered by mistake", "cancellations"),
+    ("can i get a bigger size instead", "exchanges"),
+    ("need a reciept for my tax office", "invoices"),
+    ("voucher code from my aunt doesnt work", "gift-cards"),
+    ("do you take paypal or klarna", "payment-methods"),
+    ("i want all my data removed gdpr", "privacy"),
+    ("new email address, cant log in anymore", "account-email"),
+    ("kettle died after a year, still covered?", "warranty"),
+    ("let me speak with a real persn", "speak-to-a-person"),
+    ("why does a human have to okay my refund", "refund-approval"),
+    ("the box has a big dent", "damaged-parcel"),
+    ("a piece is missing from the tea set", "broken-items"),
+    ("when will my order arrive", "delivery-times"),
+    ("hi, when does my parcel arrive in Vienna?", "delivery-times"),
+    ("bank took the 64 euro two times", "double-charges"),
+    ("plate was cracked when i opened the box", "broken-items"),
+    ("i want my money back, how long", "refunds"),
+    ("pls cancel order", "cancellations"),
+    ("shipping to norway price?", "delivery-costs"),
+    ("is there a gaurantee on the lamp", "warranty"),
+    ("coupon code not accepted", "gift-cards"),
+    ("can i pay with paypal", "payment-methods"),
+    ("is anyone there? real human please", "speak-to-a-person"),
+    ("i dont like the colour of the blanket, send back?", "returns"),
+    ("bill with company name", "invoices"),
+    ("please erase my account and data", "privacy"),
+    ("how do i change the mail address of my account", "account-email"),
+    ("box torn open by courier", "damaged-parcel"),
+    ("courier lost my parcel", "lost-parcel"),
+]
 WITHOUT_AN_ANSWER = [
     "What is the capital of France?",
     "Will it rain tomorrow in Lisbon?",
@@ -109,6 +153,11 @@ def test_the_listed_questions_find_the_right_article_first(knowledge: Engine) ->
 
 def test_questions_that_no_article_was_written_for_find_it_too(knowledge: Engine) -> None:
     assert len(wrong(knowledge, KEPT_ASIDE)) <= 2, wrong(knowledge, KEPT_ASIDE)
+
+
+def test_most_questions_in_a_strangers_words_find_it_too(knowledge: Engine) -> None:
+    assert len(SAID_OTHERWISE) == 41
+    assert len(wrong(knowledge, SAID_OTHERWISE)) <= 12, wrong(knowledge, SAID_OTHERWISE)
 
 
 @pytest.mark.parametrize("question", WITHOUT_AN_ANSWER)

@@ -9,7 +9,7 @@ import re
 import sqlite3
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -48,10 +48,39 @@ STOP_WORDS = frozenset(
     its ive just know let like ll m make many may me might more much must my need no not now of on
     one only or other our out please possible re s shall she he they them should so some something
     sorry such t tell thank thanks that the their then there these thing things this those to too
+    arent cant couldnt didnt doesnt dont hadnt hasnt havent isnt wasnt werent wont wouldnt youre
     up us ve very want wanted wants was wasn way we well were what when where which while who whom
     why will wish with won would you your yours
     """.split()
 )
+
+CALLED_HERE: Mapping[str, str] = {
+    "coupon": "gift card",
+    "voucher": "gift card",
+    "debit": "charged",
+    "debited": "charged",
+    "deducted": "charged",
+    "dent": "damaged",
+    "dented": "damaged",
+    "soaked": "wet",
+    "squashed": "crushed",
+    "smashed": "pieces",
+    "arrive": "delivery takes",
+    "klarna": "pay invoice",
+    "mastercard": "card",
+    "paypal": "pay card",
+    "visa": "card",
+    "login": "sign",
+    "log": "sign",
+    "gdpr": "privacy",
+    "guarantee": "warranty",
+    "erase": "delete",
+    "removed": "delete",
+    "okay": "approve",
+    "postage": "shipping",
+    "turned": "arrived",
+}
+"""What customers say, and the shop's own word for it."""
 
 _WORD = re.compile(r"\w+")
 _NUMBERED = re.compile(r"\b[A-Za-z]{1,4}-\d[\w-]*")
@@ -241,7 +270,12 @@ def _words_of(question: str) -> list[str]:
     """The words worth searching for, each once. A number like KIT-0101 stays whole."""
     numbered = _NUMBERED.findall(question)
     said = _WORD.findall(_NUMBERED.sub(" ", question).casefold())
-    kept = [word for word in said if word not in STOP_WORDS]
+    kept = [
+        ours
+        for word in said
+        if word not in STOP_WORDS
+        for ours in CALLED_HERE.get(word, word).split()
+    ]
     return list(dict.fromkeys([*kept, *(one.casefold() for one in numbered)]))[:MOST_WORDS]
 
 
