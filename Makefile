@@ -63,7 +63,8 @@ fast: $(VENV)/.dev ## Part of check: the tests that are not marked slow.
 	@$(BIN)/python -m pytest --quiet -n 2 --dist worksteal -m "not slow and not crash"
 
 pins: $(VENV)/.dev ## Recompile requirements/*.txt after a dependency changed (UPGRADE=1: take newer ones).
-	@$(COMPILE) $(PROJECTS) --extra agents --extra server --group build --output-file requirements/runtime.txt
+	@$(COMPILE) $(PROJECTS) --extra agents --extra server --extra postgres --extra stripe \
+		--group build --output-file requirements/runtime.txt
 	@$(COMPILE) $(PROJECTS) --extra agents --extra server --group dev --constraint requirements/runtime.txt \
 		--output-file requirements/dev.txt
 	@echo "Wrote requirements/runtime.txt and requirements/dev.txt."

@@ -1,9 +1,12 @@
 """Which gateway the settings name, and what happens without the SDK."""
 
+import re
 import subprocess
 import sys
+import tomllib
 import traceback
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +79,18 @@ def test_a_missing_sdk_is_named_and_the_ledger_works_without_it() -> None:
     )
 
     assert (ended.returncode, ended.stderr) == (42, "")
+
+
+def test_the_container_brings_what_its_settings_need() -> None:
+    """Without the SDK, STRIPE_API_KEY is refused only where the first refund is due."""
+    app = Path(__file__).parents[2]
+    extras = tomllib.loads((app / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = [*extras["postgres"], *extras["stripe"]]  # as in compose.yaml and the Dockerfile
+    needed = {re.split(r"[^a-z-]", one)[0] for one in named}
+
+    dockerfile = (app / "Dockerfile").read_text()
+    (pins,) = re.findall(r"--requirement (\S+)", dockerfile)
+    pinned = re.findall(r"^([a-z-]+)==", (app.parents[1] / pins).read_text(), re.MULTILINE)
+
+    assert needed == {"psycopg", "stripe"}
+    assert needed <= set(pinned)
