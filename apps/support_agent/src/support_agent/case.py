@@ -38,11 +38,13 @@ from adjourn import (
 from support_agent.app import app
 from support_agent.gateways.choose import choose_gateway
 from support_agent.gateways.paying import pay
-from support_agent.gateways.port import Declined, RefundOrder
+from support_agent.gateways.port import Declined, Paid, RefundGateway, RefundOrder
 from support_agent.live import HUB, Changed
-from support_agent.shop import cases, knowledge, ledger, messages
+from support_agent.shop import cases, knowledge, ledger, messages, payouts
 from support_agent.shop.cases import Case
-from support_agent.shop.errors import SupportError
+from support_agent.shop.database import shop_database, writing
+from support_agent.shop.errors import AskedElsewhere, KeyReused, SupportError
+from support_agent.shop.payouts import Payout
 from support_agent.shop.records import CaseRecord, CaseStatus, Customer, Order
 from support_agent.workflow import PATIENTLY, records
 
@@ -363,39 +365,48 @@ UNTIL_IT_IS_KNOWN = RetryPolicy(
 def pay_back(refund: Refund) -> Outcome:
     """Give the money back: exactly what was approved, once for each decision."""
     attempt = current_activity()
-    key = attempt.idempotency_key
-    order = _approve(refund, key)
+    gateway = choose_gateway(os.environ)
+    payout = _ask(refund, attempt.idempotency_key, gateway.name)
+    if payout.status == "asked":
+        payout = _answer(payout, _pay(gateway, payout, first=attempt.attempt == 1))
+    paid = payout.status == "paid"
+    return Outcome(paid, payout.amount, payout.currency, payout.reference, payout.words)
+
+
+def _ask(refund: Refund, key: str, gateway: str) -> Payout:
+    """The case is approved, and what the gateway is asked for is on record before it is asked."""
     try:
-        outcome = pay(choose_gateway(os.environ), order, first=attempt.attempt == 1)
-    except SupportError as refusal:  # a setting, or a key that stands for another refund
-        raise NonRetryableError(str(refusal)) from refusal
-    if isinstance(outcome, Declined):
-        with records() as session:
-            cases.move_case(
-                session, refund.case_id, "failed", reason=outcome.words, key=f"{key}/failed"
+        with writing(shop_database()) as session:
+            cases.move_case(session, refund.case_id, "approved", key=f"{key}/approved")
+            return payouts.write_payout(
+                session, case_id=refund.case_id, amount=refund.amount, key=key, gateway=gateway
             )
-        return Outcome(False, refund.amount, order.currency, "", outcome.words)
-    with records() as session:  # the same key: where the ledger paid, this is a repeat
-        ledger.refund(session, case_id=refund.case_id, amount=refund.amount, key=key)
-    return Outcome(True, outcome.amount, outcome.currency, outcome.reference)
+    except AskedElsewhere:  # a setting, which somebody can mend: the next attempt asks again
+        raise
+    except SupportError as refusal:
+        raise NonRetryableError(str(refusal)) from refusal
 
 
-def _approve(refund: Refund, key: str) -> RefundOrder:
-    """The case is approved, and so is the order to the gateway: the largest payment it fits in."""
+def _pay(gateway: RefundGateway, payout: Payout, *, first: bool) -> Paid | Declined:
+    order = RefundOrder(
+        key=payout.key,
+        case_id=payout.case_id,
+        order_number=payout.order_number,
+        payment_reference=payout.payment_reference,
+        amount=payout.amount,
+        currency=payout.currency,
+    )
+    try:
+        return pay(gateway, order, first=first)
+    except KeyReused as refusal:
+        raise NonRetryableError(str(refusal)) from refusal
+
+
+def _answer(payout: Payout, answer: Paid | Declined) -> Payout:
     with records() as session:
-        cases.move_case(session, refund.case_id, "approved", key=f"{key}/approved")
-        order = session.get_one(Order, refund.order_number)
-        fitting = sorted(order.payments, key=lambda payment: (payment.amount, payment.reference))
-        if not fitting:
-            raise NonRetryableError(f"Nothing was paid for order {refund.order_number}.")
-        return RefundOrder(
-            key=key,
-            case_id=refund.case_id,
-            order_number=refund.order_number,
-            payment_reference=fitting[-1].reference,
-            amount=refund.amount,
-            currency=order.currency,
-        )
+        if isinstance(answer, Declined):
+            return payouts.write_declined(session, payout.key, answer.words)
+        return payouts.write_paid(session, payout.key, answer.reference)
 
 
 @app.activity(retry=PATIENTLY, requires_approval=True)
