@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from adjourn import (
+    ActivityFailedError,
     Approved,
     Bounds,
     Cancelled,
@@ -166,19 +167,37 @@ async def refund_case(ctx: Context, request: Request) -> str:
     )  # fmt: skip
     match decision:
         case Approved(value=refund):
-            status, text = _paid(request, refund, await ctx.execute(decision, pay_back))
+            try:
+                status, text = _paid(request, refund, await ctx.execute(decision, pay_back))
+            except ActivityFailedError:  # it may be paid: the case stays approved, for a person
+                await _tell(ctx, request, decision, "approved", NOT_KNOWN)
+                raise
         case Rejected(reason=reason):
             status, text = "rejected", f"We cannot refund it: {reason}"
         case Expired():  # silence is not a "no", and the customer is not told that it is
             status, text = "expired", NOBODY_DECIDED
-        case Cancelled() | Superseded():
+        case Superseded():
             status, text = "rejected", "Your order has changed meanwhile. Please ask us again."
-    await ctx.call_activity(settle, request.case_id, status, text)
-    if request.talk_id:
-        ctx.raise_event(request.talk_id, "News", _news(request, decision, status, text))
+        case Cancelled():
+            status, text = "rejected", WITHDRAWN
+    await _tell(ctx, request, decision, status, text)
     return status
 
 
+async def _tell(
+    ctx: Context, request: Request, decision: Decision[Refund], status: CaseStatus, text: str
+) -> None:
+    """Settle the case with these words, and pass them on to the talk that it came from."""
+    await ctx.call_activity(settle, request.case_id, status, text)
+    if request.talk_id:
+        ctx.raise_event(request.talk_id, "News", _news(request, decision, status, text))
+
+
+NOT_KNOWN = (
+    "Your refund was approved, but we could not find out whether the payment went through. A "
+    "colleague looks into it, and you will hear from us. You need not ask again."
+)
+WITHDRAWN = "Your request was withdrawn before anybody decided. Write to us if you still need it."
 NOBODY_DECIDED = (
     "Nobody looked at your request within seven days, so nothing was refunded. That is our fault "
     "and not an answer: write to us again, and we will look at it first."
@@ -366,7 +385,12 @@ def pay_back(refund: Refund) -> Outcome:
     """Give the money back: exactly what was approved, once for each decision."""
     attempt = current_activity()
     gateway = choose_gateway(os.environ)
-    payout = _ask(refund, attempt.idempotency_key, gateway.name)
+    try:
+        payout = _ask(refund, attempt.idempotency_key, gateway.name)
+    except AskedElsewhere:  # a setting, which somebody can mend: the next attempt asks again
+        raise
+    except SupportError as refusal:
+        return _not_asked(refund, attempt.idempotency_key, str(refusal))
     if payout.status == "asked":
         payout = _answer(payout, _pay(gateway, payout, first=attempt.attempt == 1))
     paid = payout.status == "paid"
@@ -375,16 +399,20 @@ def pay_back(refund: Refund) -> Outcome:
 
 def _ask(refund: Refund, key: str, gateway: str) -> Payout:
     """The case is approved, and what the gateway is asked for is on record before it is asked."""
-    try:
-        with writing(shop_database()) as session:
-            cases.move_case(session, refund.case_id, "approved", key=f"{key}/approved")
-            return payouts.write_payout(
-                session, case_id=refund.case_id, amount=refund.amount, key=key, gateway=gateway
-            )
-    except AskedElsewhere:  # a setting, which somebody can mend: the next attempt asks again
-        raise
-    except SupportError as refusal:
-        raise NonRetryableError(str(refusal)) from refusal
+    with writing(shop_database()) as session:
+        cases.move_case(session, refund.case_id, "approved", key=f"{key}/approved")
+        return payouts.write_payout(
+            session, case_id=refund.case_id, amount=refund.amount, key=key, gateway=gateway
+        )
+
+
+def _not_asked(refund: Refund, key: str, words: str) -> Outcome:
+    """Our own records refuse it, before anybody was asked: so nothing is paid."""
+    with records() as session:
+        cases.move_case(session, refund.case_id, "approved", key=f"{key}/approved")
+        cases.move_case(session, refund.case_id, "failed", reason=words, key=f"{key}/failed")
+        currency = session.get_one(Order, refund.order_number).currency
+    return Outcome(False, refund.amount, currency, "", words)
 
 
 def _pay(gateway: RefundGateway, payout: Payout, *, first: bool) -> Paid | Declined:
@@ -421,10 +449,11 @@ def change_contact(change: ContactChange) -> None:
 @app.activity(retry=PATIENTLY)
 def settle(case_id: str, status: CaseStatus, text: str) -> None:
     """Move the case, and write to the customer where there is something to say, in one transaction;
-    a repeated call changes nothing. What was paid, or declined, was moved with the money."""
+    a repeated call changes nothing. What was approved, paid or declined was moved with the money.
+    """
     with records() as session:
         key = current_activity().idempotency_key
-        if status not in ("refunded", "failed"):
+        if status not in ("approved", "refunded", "failed"):
             cases.move_case(session, case_id, status, reason=text, key=key)
         if text:
             messages.write_message(

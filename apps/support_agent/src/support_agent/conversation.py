@@ -26,7 +26,7 @@ from support_agent.agent.budget import (
 )
 from support_agent.agent.deps import Deps
 from support_agent.app import app
-from support_agent.case import News, Passage, Said, refund_case
+from support_agent.case import News, Passage, Said, refund_case, settle
 from support_agent.channels.delivery import outbox, outbox_of
 from support_agent.handover import Arrived, Handover, handover
 from support_agent.shop.talks import TalkMode
@@ -58,9 +58,12 @@ class Talk:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What the customer writes: the data of the update "Say". Its update id is the message's."""
+    """What the customer writes: the data of the update "Say". Its update id is the message's, and
+    one that was taken is taken again, whatever else would be refused."""
 
     text: str
+    too_much: TooMuch | None = None
+    """Why this customer, in all their talks, may write nothing new now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class _FromCustomer:
     id: str
     text: str
     at: datetime
+    to_person: bool
+    """Whether a person had the talk when it came, who will answer it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,7 @@ async def _listen(ctx: Context, talk: Talk, taken: "asyncio.Queue[_Taken]") -> N
 def _take_message(talk: Talk, update: UpdateRequest[Message]) -> _FromCustomer:
     talk.arrivals = [*still_counting(CONVERSATION_RATES, talk.arrivals, update.at), update.at]
     update.accept()
-    return _FromCustomer(update.update_id, update.value.text, update.at)
+    return _FromCustomer(update.update_id, update.value.text, update.at, talk.mode == "person")
 
 
 def _by(update: UpdateRequest[Any]) -> Actor:
@@ -155,8 +160,10 @@ def _by(update: UpdateRequest[Any]) -> Actor:
 
 def _may_say(talk: Talk) -> Callable[[Offer[Message]], None]:
     def check(offer: Offer[Message]) -> None:
-        refused = content_refusal(offer.value.text) or rate_refusal(
-            CONVERSATION_RATES, talk.arrivals, offer.at
+        refused = (
+            content_refusal(offer.value.text)
+            or offer.value.too_much
+            or rate_refusal(CONVERSATION_RATES, talk.arrivals, offer.at)
         )
         if refused is not None:
             raise refusal_of(refused)
@@ -203,7 +210,7 @@ def _check_person(talk: Talk, by: Actor | None) -> None:
 async def _work_off(ctx: Context, talk: Talk, history: list[ModelMessage], item: _Taken) -> None:
     match item:
         case _FromCustomer():
-            typing = talk.mode != "person"
+            typing = not item.to_person
             await _keep(
                 ctx, talk, Line("customer", talk.customer_name, item.text, item.at, typing=typing)
             )
@@ -283,6 +290,11 @@ async def _start(
         for line in histories.lines_of(history)
     ]
     if case["kind"] == "escalation":
+        if case_id == talk.case_id:
+            return
+        if talk.mode == "person":  # somebody came while the agent asked for them
+            await ctx.call_activity(settle, case_id, "closed", "")
+            return
         reason = str(case["reason"])
         asked = Handover(case_id, ctx.instance_id, talk.customer_name, reason, lines)
         ctx.start(handover, asked, id=case_id)

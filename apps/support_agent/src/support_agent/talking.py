@@ -8,7 +8,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 from adjourn import Actor, Client, UpdateRefusedError
-from support_agent.agent.budget import CUSTOMER_RATES, TooMuch, rate_refusal
+from support_agent.agent.budget import CUSTOMER_RATES, rate_refusal
 from support_agent.clock import now
 from support_agent.conversation import Message, Reply, Talk, conversation
 from support_agent.shop import lookup, talks
@@ -55,11 +55,9 @@ async def say(client: Client, talk_id: str, customer_id: int, text: str, message
     Raises: UnknownTalk when it is not this customer's; Refused.
     """
     came = await asyncio.to_thread(_arrivals, talk_id, customer_id)
-    refused = rate_refusal(CUSTOMER_RATES, came, now())
-    if refused is not None:
-        raise _refused(refused)
+    message = Message(text, rate_refusal(CUSTOMER_RATES, came, now()))
     try:
-        await client.update(talk_id, "Say", Message(text), update_id=message_id)
+        await client.update(talk_id, "Say", message, update_id=message_id)
     except UpdateRefusedError as error:
         details = error.details if isinstance(error.details, dict) else {}
         code, again = details.get("code"), details.get("again_in_seconds")
@@ -73,10 +71,6 @@ def _arrivals(talk_id: str, customer_id: int) -> list[datetime]:
         if talk is None or talk.customer_id != customer_id:
             raise UnknownTalk(talk_id)
         return talks.arrivals_of(session, customer_id, since=now() - COUNTED)
-
-
-def _refused(refused: TooMuch) -> Refused:
-    return Refused(refused.code, refused.words, refused.again_in_seconds)
 
 
 async def answer_as_person(

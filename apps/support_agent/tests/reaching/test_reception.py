@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
+from adjourn import Reject
 from apps.support_agent.tests.reaching.scene import (
     AMINA,
     DOUBLE,
@@ -19,6 +21,7 @@ from support_agent.channels.testing import FakeChannel
 from support_agent.clock import now
 from support_agent.shop import reaching, talks
 from support_agent.shop.database import reading, writing
+from support_agent.shop.shipped import import_shipped
 
 Play = Callable[[Callable[[Scene], Awaitable[None]]], None]
 
@@ -59,21 +62,15 @@ def test_a_linked_customer_is_answered_and_a_redelivery_does_nothing_twice(
         await scene.told("t/amina", "R-1001")
         assert len(scene.texts("t/amina")) == 2
         with reading(database) as session:
-            [talk] = [
-                each for each in talks.talks_of(session, _customer(session, "t/amina")) if each
-            ]
+            customer = reaching.customer_of_account(session, "fake", "t/amina")
+            assert customer is not None
+            [talk] = talks.talks_of(session, customer)
             assert talk.channel == "fake"
             authors = [line.author for line in talks.lines_of(session, talk.id)]
         assert authors == ["customer", "agent", "customer", "agent"]
         assert scene.channel.typed, "an answer was on its way"
 
     play(test)
-
-
-def _customer(session: object, account: str) -> int:
-    found = reaching.customer_of_account(session, "fake", account)  # pyright: ignore[reportArgumentType]
-    assert found is not None
-    return found
 
 
 def test_a_message_that_is_refused_is_answered_in_words(play: Play) -> None:
@@ -92,9 +89,7 @@ def test_in_a_group_each_customer_has_a_talk_of_their_own(play: Play, database: 
         await scene.write("t/amina", DOUBLE, conversation="team")
         await scene.told("t/amina", "129.70 EUR", conversation="team")
         await scene.write("t/jonas", DOUBLE, conversation="team")
-        await scene.told("t/jonas", "A-1201", conversation="team")
-        about_jonas = scene.texts("t/jonas", "team")[-1]
-        assert "129.70" not in about_jonas, "another customer's order"
+        await scene.told("t/jonas", "no order with that number", conversation="team")
 
     play(test)
 
@@ -140,8 +135,6 @@ def test_a_decision_on_the_page_updates_the_card(play: Play) -> None:
         assert grace is not None
         view = await scene.desk.view_of(card.id, grace, "web")
         assert view is not None
-        from adjourn import Reject
-
         reject = Reject(version=view.state.version, reason="Twice is what it was.")
         await scene.client.approvals.act(card.id, reject, by=grace.actor("web"))
         await scene.until(
@@ -237,20 +230,17 @@ def test_what_can_never_arrive_is_shown_as_failed_and_holds_nothing_up(
 ) -> None:
     async def test(scene: Scene) -> None:
         scene.link(AMINA, "t/amina")
-        scene.channel.typing = _nothing  # type: ignore[method-assign]
-        scene.channel.fail_next(Unreachable("403: the bot was removed"))
+        gone = [Unreachable("403: the bot was removed")] * 2  # one may meet the typing
+        scene.channel.fail_next(*gone)
         await scene.write("t/amina", DOUBLE)
-        await scene.write("t/amina", "How long does delivery take?")
-        await scene.until(lambda: len(scene.texts("t/amina")) == 1)
+        for _ in range(2):
+            await scene.write("t/amina", "How long does delivery take?")
+        await scene.until(lambda: scene.texts("t/amina"))
         with reading(database) as session:
-            [failed] = reaching.in_trouble(session)
-        assert failed.state == "failed" and "removed" in failed.trouble
+            failed = reaching.in_trouble(session)
+        assert {each.state for each in failed} == {"failed"} and "removed" in failed[0].trouble
 
     play(test)
-
-
-async def _nothing(to: Address) -> None:
-    return None
 
 
 def test_nothing_is_sent_to_a_place_that_is_gone(play: Play) -> None:
@@ -291,10 +281,6 @@ def test_the_outcome_comes_by_itself_once_after_a_restart(database: Engine, tmp_
 
 
 def test_a_code_links_once_and_soon(database: Engine) -> None:
-    from datetime import timedelta
-
-    from support_agent.shop.shipped import import_shipped
-
     import_shipped(database, now())
     address = Address("fake", {"conversation": "c"})
     with writing(database) as session:

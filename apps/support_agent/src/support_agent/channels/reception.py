@@ -202,12 +202,29 @@ class Reception:
             return DecisionReply(403, refused.reason, card)
         except UpdateInvalidError as refused:
             details = refused.details if isinstance(refused.details, dict) else {}
-            found = {str(name): str(text) for name, text in (details.get("errors") or {}).items()}
+            fields = details.get("fields")
+            found = {str(k): str(v) for k, v in fields.items()} if isinstance(fields, dict) else {}
             return await self._invalid(channel, decision, person, found, refused.reason)
         except (UpdateConflictError, UpdateRefusedError) as refused:
+            if await self._has_done_so(channel, decision, person):
+                return DecisionReply(200, "", await self._card(channel, decision, person))
             card = await self._card(channel, decision, person, trouble=refused.reason)
             return DecisionReply(409, refused.reason, card)
         return DecisionReply(200, "", await self._card(channel, decision, person))
+
+    async def _has_done_so(
+        self, channel: ChannelName, decision: IncomingDecision, person: Person
+    ) -> bool:
+        """Whether it is a click of theirs that was taken before: channels deliver one twice. What
+        it changed then is compared with another value now, so it is another action to the rules."""
+        view = await self._desk.view_of(decision.approval, person, channel)
+        words = ("rejected",) if decision.action == "reject" else ("approved", "voted")
+        return view is not None and any(
+            change.version == decision.version + 1
+            and change.by == person.id
+            and change.what in words
+            for change in view.state.changes
+        )
 
     async def _invalid(
         self,

@@ -106,8 +106,8 @@ def request_human(
 ) -> OpenedCase:
     """Open a case that asks a person to take the conversation over.
 
-    Guarantees: a conversation has one open case of this kind at most; asking again gives that one,
-    and may only make it more urgent.
+    Guarantees: a conversation waits for one person at most; asking again gives that case, and may
+    only make it more urgent.
     Atomic with: the transaction of `session`. Idempotent by: `key`.
     Raises: UnknownPriority, UnknownCustomer, and KeyReused when the key stands for something else.
     """
@@ -164,7 +164,8 @@ def _open_talk_of(session: Session, customer_id: int, conversation_id: str) -> C
             CaseRecord.kind == "escalation",
             CaseRecord.customer_id == customer_id,
             CaseRecord.conversation_id == conversation_id,
-            CaseRecord.status.in_(OPEN),
+            # Not one whose person has come: they may be handing back at this moment.
+            CaseRecord.status == "opened",
         )
     ).first()
 
