@@ -19,10 +19,10 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check test demo story bench crash format formatted lint types imports fast pins clean
+.PHONY: help check test demo story teams-app bench crash format formatted lint types imports fast pins clean
 
 help: ## Print this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 check: formatted lint types imports fast ## The one gate, under two minutes: format, lint, types, imports, fast tests.
 
@@ -36,6 +36,10 @@ demo: $(VENV)/.$(READY) ## Serve the support agent until Ctrl-C: the customers' 
 
 story: $(VENV)/.$(READY) ## Play a refund in the terminal: two kill -9, one payment, one message.
 	@$(BIN)/python -m support_agent.story
+
+teams-app: $(VENV)/.$(READY) ## Write build/teams-app.zip: make teams-app SUPPORT_TEAMS_CLIENT_ID=... TEAMS_HOST=support.example.com
+	@$(BIN)/python -m support_agent.channels.teams.package \
+		--client-id "$(SUPPORT_TEAMS_CLIENT_ID)" --host "$(TEAMS_HOST)" $(TEAMS_APP)
 
 bench: $(VENV)/.dev ## Run every benchmark and print its table; minutes, on a quiet machine.
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
