@@ -121,16 +121,16 @@ def test_a_growing_answer_only_ever_gets_longer(text: str, data: st.DataObject) 
 
 
 def test_words_are_shown_as_they_come_and_marks_once_they_are_closed() -> None:
-    text = "The **refund** of [order](https://e.com/1) is done. "
+    text = "The **whole refund** of [the order](https://e.com/1) is done. "
     shown = [settled(text[:length]) for length in range(len(text) + 1)]
     assert list(dict.fromkeys(shown)) == [
         "",
         "The",
-        "The **refund**",
-        "The **refund** of",
-        "The **refund** of [order](https://e.com/1)",
-        "The **refund** of [order](https://e.com/1) is",
-        "The **refund** of [order](https://e.com/1) is done.",
+        "The **whole refund**",
+        "The **whole refund** of",
+        "The **whole refund** of [the order](https://e.com/1)",
+        "The **whole refund** of [the order](https://e.com/1) is",
+        "The **whole refund** of [the order](https://e.com/1) is done.",
     ]
 
 
