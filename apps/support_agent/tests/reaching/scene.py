@@ -115,7 +115,11 @@ class Scene:
             "digest": card.digest,
             **more,
         }
-        return await self.reception.on_decision(FAKE, IncomingDecision(**told))  # pyright: ignore[reportArgumentType]  # a test's shorthand
+        decision = IncomingDecision(**told)  # pyright: ignore[reportArgumentType]  # a test's shorthand
+        while True:  # a card may be there a moment before its facts are
+            reply = await self.reception.on_decision(FAKE, decision)
+            if "still looked up" not in reply.words:
+                return reply
 
     def texts(self, account: str, conversation: str = "") -> list[str]:
         """What is read there now."""
