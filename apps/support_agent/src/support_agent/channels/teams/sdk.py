@@ -51,6 +51,9 @@ def _importing() -> Generator[None]:
 
 with _importing():
     import httpx
+
+    # A dependency of the SDK, for what checks tokens with it.
+    from jwt import PyJWK, PyJWKClient, get_unverified_header
     from microsoft_teams.api import (
         Account,
         ApiClientSettings,
@@ -69,6 +72,7 @@ with _importing():
         with_overrides,
     )
     from microsoft_teams.api.clients.conversation import ConversationActivityClient
+    from microsoft_teams.apps.auth import TokenValidator
     from microsoft_teams.apps.token_manager import TokenManager
     from microsoft_teams.common.http import Client, ClientOptions, MiddlewareContext, MiddlewareNext
 
@@ -76,11 +80,15 @@ __all__ = [
     "CloudEnvironment",
     "Connector",
     "MessageActivityInput",
+    "PyJWK",
+    "PyJWKClient",
     "TeamsNotInstalled",
+    "TokenValidator",
     "Tokens",
     "TypingActivityInput",
     "card_message",
     "from_name",
+    "get_unverified_header",
     "growing",
     "grown",
     "message",
