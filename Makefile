@@ -32,7 +32,7 @@ test: $(VENV)/.dev ## Run all tests, with a short crash campaign; finds or insta
 	@$(BIN)/python -m pytest --quiet -n 2 --dist worksteal
 
 demo: $(VENV)/.$(READY) ## Serve the support agent until Ctrl-C: the customers' chat and the supervisors' dashboard.
-	@exec $(BIN)/python -m support_agent.serve
+	@exec $(BIN)/python -m support_agent.serve --channel $(or $(CHANNEL),web)
 
 story: $(VENV)/.$(READY) ## Play a refund in the terminal: two kill -9, one payment, one message.
 	@$(BIN)/python -m support_agent.story
@@ -67,7 +67,7 @@ fast: $(VENV)/.dev ## Part of check: the tests that are not marked slow.
 	@$(BIN)/python -m pytest --quiet -n 2 --dist worksteal -m "not slow and not crash"
 
 pins: $(VENV)/.dev ## Recompile requirements/*.txt after a dependency changed (UPGRADE=1: take newer ones).
-	@$(COMPILE) $(PROJECTS) --extra agents --extra server --extra postgres --extra stripe \
+	@$(COMPILE) $(PROJECTS) --extra agents --extra server --extra postgres --extra stripe --extra teams \
 		--group build --output-file requirements/runtime.txt
 	@$(COMPILE) $(PROJECTS) --extra agents --extra server --group dev --constraint requirements/runtime.txt \
 		--output-file requirements/dev.txt

@@ -1,7 +1,7 @@
 """Adjourn: a Python function that stops in the middle, for days, and goes on at the same line."""
 
 from adjourn.approvals.fields import ProposalField
-from adjourn.approvals.people import Authenticator, Person, addresses_of
+from adjourn.approvals.people import DEMO_PEOPLE, Authenticator, Person, addresses_of
 from adjourn.authoring.approval import auto, group, rechecking, role
 from adjourn.authoring.context import Context, Offer, UpdateRequest
 from adjourn.authoring.current import ActivityContext, activity_context, current_activity
@@ -64,6 +64,7 @@ from adjourn.model.status import Status
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "DEMO_PEOPLE",
     "Activity",
     "ActivityContext",
     "ActivityFailedError",

@@ -50,6 +50,7 @@ class Talk:
     arrivals: list[datetime] = field(default_factory=list[datetime])
     mode: TalkMode = "agent"
     holder: str = ""
+    holder_name: str = ""
     case_id: str = ""
     """Of the person who was asked for, or has taken over."""
     elsewhere: bool = False
@@ -139,7 +140,8 @@ async def _listen(ctx: Context, talk: Talk, taken: "asyncio.Queue[_Taken]") -> N
             taken.put_nowait(news.result())
         else:
             coming = arrived.result()
-            talk.mode, talk.holder, talk.case_id = "person", coming.person, coming.case_id
+            talk.mode, talk.case_id = "person", coming.case_id
+            talk.holder, talk.holder_name = coming.person, coming.name
             taken.put_nowait(coming)
 
 
@@ -201,7 +203,8 @@ def _check_person(talk: Talk, by: Actor | None) -> None:
     if talk.mode != "person":
         raise Refusal("Nobody has taken this conversation over; nothing changed.", "conflict")
     if by.id != talk.holder and "lead" not in by.roles:
-        raise Refusal(f"{talk.holder} has taken this conversation over.", "conflict")
+        name = talk.holder_name or talk.holder
+        raise Refusal(f"{name} has taken this conversation over.", "conflict")
 
 
 # What is done about each.
@@ -231,7 +234,8 @@ async def _work_off(ctx: Context, talk: Talk, history: list[ModelMessage], item:
                 await ctx.call_activity(change_mode, ctx.instance_id, "agent", "")
         case Arrived():
             await ctx.call_activity(change_mode, ctx.instance_id, "person", item.person)
-            words = "Somebody from our team reads this conversation now and answers you."
+            who = f"{item.name} of our team" if item.name else "Somebody of our team"
+            words = f"{who} reads this conversation now and answers you."
             now = ctx.current_utc_datetime
             await _keep(ctx, talk, Line("system", "", words, now, item.case_id))
         case _HandedBack():

@@ -126,6 +126,7 @@ def start_engine(
     log: Path,
     environment: Mapping[str, str],
     target: str = "support_agent.workflow:app",
+    people: Path | None = None,
 ) -> EngineProcess:
     """Start `adjourn run` of `target` and come back when it answers over HTTP.
 
@@ -133,6 +134,8 @@ def start_engine(
     no process is left behind.
     """
     command = [sys.executable, "-m", "adjourn", "run", target]
+    if people is not None:
+        command += ["--people", str(people)]
     with log.open("wb") as words:
         process = subprocess.Popen(
             [*command, "--db", str(database), "--port", str(port)],

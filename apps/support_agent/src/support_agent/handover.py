@@ -13,6 +13,7 @@ from adjourn import (
 )
 from support_agent.app import app
 from support_agent.case import AGENT, News, Said, lines_of, settle
+from support_agent.channels.desk import DESKS
 from support_agent.shop.records import CaseRecord
 from support_agent.workflow import PATIENTLY, records
 
@@ -43,6 +44,8 @@ class Arrived:
 
     case_id: str
     person: str
+    name: str = ""
+    """What people call them; empty where nobody knows."""
 
 
 NOBODY_CAME = (
@@ -73,7 +76,8 @@ async def handover(ctx: Context, asked: Handover) -> str:
     match decision:
         case Approved(by=[person, *_]):
             await ctx.call_activity(settle, asked.case_id, "with_person", "")
-            ctx.raise_event(asked.talk_id, "Arrived", Arrived(asked.case_id, person))
+            name = await ctx.call_activity(name_of, person)
+            ctx.raise_event(asked.talk_id, "Arrived", Arrived(asked.case_id, person, name))
             await ctx.wait_for_external_event("HandedBack", str)
             await ctx.call_activity(settle, asked.case_id, "closed", "")
             return "handed back"
@@ -87,6 +91,13 @@ async def handover(ctx: Context, asked: Handover) -> str:
     note = f"The customer asked for a person (case {asked.case_id}) and was told: {text}"
     ctx.raise_event(asked.talk_id, "News", News(asked.case_id, status, text, note))
     return status
+
+
+@app.activity(retry=PATIENTLY)
+def name_of(person: str) -> str:
+    """What the directory of the process that serves calls them."""
+    known = DESKS[-1].people.find(person) if DESKS else None
+    return known.name if known is not None else ""
 
 
 @app.activity(retry=PATIENTLY)

@@ -1,26 +1,56 @@
 """The whole support agent: every workflow, and the pages for customers and supervisors.
 
 `adjourn run support_agent.site:app` serves it all in one process: the customers' chat below /chat,
-the talks that people take over below /talks, the supervisors' dashboard at /.
+the talks that people take over below /talks, the supervisors' dashboard at /, and Microsoft Teams
+at /api/messages where SUPPORT_TEAMS_... settings ask for it.
 """
 
 import logging
+import os
+from collections.abc import Callable
+from typing import Any
 
+from adjourn import Authenticator, Client
 from support_agent import case, conversation, handover
 from support_agent.agent.redact import PersonalData
 from support_agent.app import app
+from support_agent.channels.desk import DESKS, Desk, keep_cards
+from support_agent.channels.teams.settings import is_wanted
 from support_agent.live import HUB
 from support_agent.speaking import MODEL
 from support_agent.web import create_chat, create_talks
 
 __all__ = ["app", "case", "conversation", "handover"]
 
-app.mount("/chat", lambda client, people: create_chat(client, HUB, MODEL.label, people))
+PUBLIC_URL = "SUPPORT_PUBLIC_URL"
+"""Where people reach these pages, for links in messages; without it messages have none."""
+HOST = "127.0.0.1"
+"""Where `adjourn run` listens: nobody signs in, so it refuses any other address."""
+
+
+def _at_desk(make: Callable[[Desk], Any]) -> Callable[[Client, Authenticator], Any]:
+    """Pages of the one desk that this process has, made with the first of them."""
+
+    def made(client: Client, people: Authenticator) -> Any:
+        if not DESKS or DESKS[-1].client is not client:
+            DESKS[:] = [Desk(client, people, os.environ.get(PUBLIC_URL, "").rstrip("/"))]
+        return make(DESKS[-1])
+
+    return made
+
+
+app.mount("/chat", _at_desk(lambda desk: create_chat(desk.client, HUB, MODEL.label, desk.people)))
 app.mount(
     "/talks",
-    lambda client, people: create_talks(client, HUB, people),
+    _at_desk(lambda desk: create_talks(desk.client, HUB, desk.people)),
     place="Conversations",
 )
+
+if is_wanted(os.environ):
+    from support_agent.channels.teams.serve import open_teams  # only who asks for it needs the SDK
+
+    app.mount("/api/messages", _at_desk(open_teams(os.environ, HOST)))
+    app.watch_approvals(keep_cards)
 
 # Whatever this process logs, it logs without its customers' data.
 logging.basicConfig()

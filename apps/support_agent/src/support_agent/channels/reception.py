@@ -147,8 +147,10 @@ class Reception:
                 continue  # asked before anybody watched
 
     async def _say(self, message: IncomingMessage, text: str) -> None:
-        """Once for this message, however often it comes."""
-        key = f"{message.address.channel}\0{message.conversation}\0{message.id}"
+        """Once for this message, however often it comes. Whoever joins is told so once, too:
+        channels say it in several messages."""
+        id = message.id if message.text.strip() else "joined"
+        key = f"{message.address.channel}\0{message.conversation}\0{id}"
         id = f"word:{hashlib.sha256(key.encode()).hexdigest()[:40]}"
         word = Word(message.address, text)
         await self._desk.client.start(say_once, word, id=id, on_conflict="return_existing")

@@ -5,7 +5,6 @@ down beside it, so that nothing is sent twice knowingly and nothing that failed 
 """
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -213,6 +212,15 @@ def had_trouble(
     row.state, row.trouble, row.changed_at = state, trouble[:LONGEST_TROUBLE], now
 
 
+def revive(session: Session, key: str, now: datetime) -> Sent | None:
+    """What has failed waits again; None for a key of which nothing has."""
+    row = session.get(Dispatch, key)
+    if row is None or row.state != "failed":
+        return None
+    row.state, row.changed_at = "waiting", now
+    return _sent(row)
+
+
 def sent_about(session: Session, about: str) -> list[Sent]:
     """All messages about a talk or an approval."""
     rows = session.scalars(select(Dispatch).where(Dispatch.about == about).order_by(Dispatch.key))
@@ -230,14 +238,13 @@ def in_trouble(session: Session, limit: int = 100) -> list[Sent]:
     return [_sent(row) for row in rows]
 
 
-def with_trouble(session: Session, keys: Iterable[str]) -> dict[str, Sent]:
-    """Of these messages, those that did not go out, by key."""
-    rows = session.scalars(
-        select(Dispatch).where(
-            Dispatch.key.in_(list(keys)), Dispatch.state != "sent", Dispatch.trouble != ""
-        )
-    )
-    return {row.key: _sent(row) for row in rows}
+def lines_in_trouble(session: Session, talk_id: str) -> dict[int, Sent]:
+    """Of a talk's lines, by number, those that did not go out."""
+    return {
+        int(sent.key.rpartition("/")[2]): sent
+        for sent in sent_about(session, talk_id)
+        if sent.state != "sent" and sent.trouble
+    }
 
 
 def _sent(row: Dispatch) -> Sent:

@@ -32,15 +32,6 @@ class Directory(Protocol):
     def find(self, person: str) -> Named | None: ...
 
 
-class Authenticator(Directory, Protocol):
-    """Who of the staff sends this request, and what people are called: as Adjourn's own pages ask.
-    Asked anew for every request, so that a lost role counts at once."""
-
-    async def identify(
-        self, headers: Mapping[str, str], cookies: Mapping[str, str]
-    ) -> Actor | None: ...
-
-
 def may_read(actor: Actor) -> bool:
     """Whether they may look at what customers wrote."""
     return not READERS.isdisjoint(actor.roles)

@@ -2,14 +2,15 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from sqlalchemy.orm import Session
 
-from support_agent.shop import knowledge, lookup, talks
+from support_agent.shop import knowledge, lookup, reaching, talks
+from support_agent.shop.reaching import Sent
 from support_agent.shop.talks import LineView, TalkMode, TalkView
 from support_agent.web.cards import Card, card_of
 from support_agent.web.text import When, ago, day_of, initials, one_line, plain, said
@@ -59,6 +60,8 @@ class Shown:
     sources: tuple[Source, ...]
     card: Card | None
     card_is_whole: bool
+    undelivered: str
+    """Why it has not reached the customer where they read it; for the staff."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,8 @@ def read_story(
     cases = {case.id: case for case in lookup.cases_of(session, talk.customer_id)}
     named = {line.case_id for line in lines if line.case_id in cases}
     cards = {case_id: card_of(case) for case_id, case in cases.items() if case_id in named}
-    shown = _shown(session, lines, cards, viewer, now)
+    lost = reaching.lines_in_trouble(session, talk.id) if viewer.side == "staff" else {}
+    shown = _shown(session, lines, cards, viewer, now, lost)
     new = [line for line in shown if line.number > after]
     kept = new if limit is None else new[-limit:]
     return Story(
@@ -138,6 +142,7 @@ def _shown(
     cards: dict[str, Card],
     viewer: Viewer,
     now: datetime,
+    lost: Mapping[int, Sent],
 ) -> list[Shown]:
     articles = {article.id: article.title for article in knowledge.articles(session)}
     shown: list[Shown] = []
@@ -162,6 +167,7 @@ def _shown(
                 sources=tuple(_sources(line, articles)),
                 card=card,
                 card_is_whole=viewer.side == "customer" and line.case_id not in cased,
+                undelivered=lost[line.number].trouble if line.number in lost else "",
             )
         )
         cased.add(line.case_id)

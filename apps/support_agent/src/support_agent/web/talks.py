@@ -1,8 +1,6 @@
 """The supervisors' side: conversations that wait for a person, and answering them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import cast
 from urllib.parse import quote
 
 from fastapi import APIRouter, FastAPI, Request
@@ -10,15 +8,16 @@ from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from adjourn import Actor, AdjournError, Client
+from adjourn import AdjournError, Authenticator, Client
 from support_agent import talking
 from support_agent.clock import now
 from support_agent.live import Hub
 from support_agent.shop import lookup, talks
 from support_agent.shop.talks import TalkView
+from support_agent.web import undelivered
 from support_agent.web.cards import A_PERSON, card_of, order_card
 from support_agent.web.forms import form_of, id_in, id_of, new_id
-from support_agent.web.identity import Authenticator, may_read, may_write
+from support_agent.web.identity import may_write
 from support_agent.web.site import (
     check_drawn_for,
     make_site,
@@ -31,12 +30,12 @@ from support_agent.web.site import (
     stream_of,
     wants_part,
 )
-from support_agent.web.story import SHOWN_LIMIT, Story, Viewer, head_of, read_story
-from support_agent.web.text import Face, initials, one_line
+from support_agent.web.staff import Visit, visit_of
+from support_agent.web.story import SHOWN_LIMIT, Story, head_of, read_story
+from support_agent.web.text import one_line
 
 router = APIRouter()
 
-MAY_NOT_READ = "Reading what customers write takes the role of approver, lead, auditor or admin."
 READ_ONLY = "You may read conversations. Answering customers takes the role of approver or lead."
 
 
@@ -52,47 +51,15 @@ def create_talks(client: Client, hub: Hub, authenticator: Authenticator) -> Fast
 
     app = make_site(client, hub, "staff.html", {}, door=door)
     app.state.people = authenticator
+    app.include_router(undelivered.router)  # first: no talk is called so
     app.include_router(router)
     return app
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One request of one person, who may read."""
-
-    request: Request
-    actor: Actor
-    people: Authenticator
-
-    def name_of(self, person: str) -> str:
-        found = self.people.find(person)
-        return one_line(found.name if found is not None else person) or "somebody"
-
-    @property
-    def viewer(self) -> Viewer:
-        return Viewer("staff", self.name_of, self.actor.id)
-
-    @property
-    def me(self) -> Face:
-        name = one_line(self.actor.name) or self.name_of(self.actor.id)
-        return Face(self.actor.id, name, initials(name))
-
-
-async def _visit(request: Request) -> Visit:
-    """Raises: HTTPException: 401 when nobody is signed in, 403 for who may not look."""
-    people = cast("Authenticator", request.app.state.people)
-    actor = await people.identify(request.headers, request.cookies)
-    if actor is None:
-        raise HTTPException(401)
-    if not may_read(actor):
-        raise HTTPException(403, MAY_NOT_READ)
-    return Visit(request, actor, people)
 
 
 @router.get("/")
 async def waiting(request: Request) -> Response:
     """Conversations that wait for a person, or are with one; the script asks for the rows alone."""
-    visit = await _visit(request)
+    visit = await visit_of(request)
 
     def look(session: Session) -> Response:
         moment = now()
@@ -106,14 +73,14 @@ async def waiting(request: Request) -> Response:
 
 @router.get("/{talk_id}")
 async def talk_page(request: Request, talk_id: str) -> Response:
-    visit = await _visit(request)
+    visit = await visit_of(request)
     return await read(lambda session: _page(visit, session, talk_id, new_id()))
 
 
 @router.get("/{talk_id}/news")
 async def news(request: Request, talk_id: str, after: int = 0) -> Response:
     """The lines behind number `after`, all cards, and who answers: for a page that is open."""
-    visit = await _visit(request)
+    visit = await visit_of(request)
 
     def look(session: Session) -> Response:
         talk = _talk(session, talk_id)
@@ -127,7 +94,7 @@ async def news(request: Request, talk_id: str, after: int = 0) -> Response:
 @router.get("/{talk_id}/stream")
 async def stream(request: Request, talk_id: str) -> Response:
     """Server-sent events: `changed`, `typing`, `delta`, `beat`."""
-    await _visit(request)
+    await visit_of(request)
     await read(lambda session: _talk(session, talk_id))
     return stream_of(request, talk_id)
 
@@ -165,7 +132,7 @@ async def hand_back(request: Request, talk_id: str) -> Response:
 
 async def _acting(request: Request, talk_id: str) -> tuple[Visit, Mapping[str, str]]:
     """Who acts, on a talk that is there, by a form that counts once."""
-    visit = await _visit(request)
+    visit = await visit_of(request)
     form = await form_of(request)
     id_in(form, "message_id")
     check_drawn_for(request, form, visit.actor.id, visit.me.name)
