@@ -81,7 +81,7 @@ def test_an_application_draws_the_form_and_sends_what_came_back(tmp_path: Path) 
 
             later = await client.approvals.get(view.state.id, by=LENA)
             amount = later.fields()[1]
-            assert (amount.proposed, amount.value, amount.changed) == ("60.00", "55", True)
+            assert (amount.proposed, amount.shown, amount.changed) == ("60.00", "55", True)
             assert later.proposal["amount"] == "60.00" and later.value["amount"] == "55"
             assert later.changes({"amount": "55.0"}) == ({}, {})
 

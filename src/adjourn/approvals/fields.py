@@ -37,6 +37,9 @@ class ProposalField:
     name: str
     label: str
     proposed: str
+    """For reading."""
+    shown: str
+    """The value as it stands, for reading."""
     value: str
     """What its input holds."""
     before: str
@@ -92,6 +95,7 @@ def _field(
         name=name,
         label=plain(schema.get("title") or label_of(name)),
         proposed=shown(proposal[name]),
+        shown=shown(now),
         value=raw_text(now) if typed is None else typed,
         before=raw_text(now),
         widget=_widget(schema, now, bool(choices)),
