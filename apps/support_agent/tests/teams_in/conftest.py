@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from apps.support_agent.tests.teams_in.connector import SERVICE, KeyServer
+from apps.support_agent.tests.teams_in.connector import KeyServer
 from apps.support_agent.tests.teams_in.place import Place, Recorder, secured, serving
 from support_agent.channels.teams.settings import LOCAL_CLIENT_ID, TeamsSettings
 
@@ -50,8 +50,3 @@ def local(shared_local: Place) -> Iterator[Place]:
     """The endpoint in local mode."""
     yield shared_local
     shared_local.inbound.forget()
-
-
-@pytest.fixture
-def service() -> str:
-    return SERVICE

@@ -112,6 +112,10 @@ def test_every_letter_and_digit_is_read(text: str) -> None:
     assert letters(words_of(drawn(text))) == letters(text)
 
 
+def test_a_number_before_a_mark_is_no_item_until_more_is_known() -> None:
+    assert markdown_of(Text("1111.* ")).startswith(settled("1111.* "))
+
+
 @given(TEXTS, st.data())
 def test_a_growing_answer_only_ever_gets_longer(text: str, data: st.DataObject) -> None:
     first = data.draw(st.integers(0, len(text)))

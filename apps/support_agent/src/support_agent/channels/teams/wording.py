@@ -65,11 +65,16 @@ def _units(text: str) -> int:
 
 
 def _settled_line(line: str) -> str:
-    """The words of a line that are complete, up to a mark that is not closed yet."""
-    words = line[: max(line.rfind(" "), 0)]
+    """The words of a line that are complete, up to a mark that is not closed yet. What might still
+    become a heading or an item of a list waits for more."""
+    words = _closed(line[: max(line.rfind(" "), 0)])
     start = words.lstrip()
-    if not start or start.startswith("#") or _LEADING_NUMBER.fullmatch(start) or start in "-*+":
-        return ""
+    undecided = start.startswith("#") or _LEADING_NUMBER.fullmatch(start) or start in "-*+"
+    return "" if undecided else words
+
+
+def _closed(words: str) -> str:
+    """The words before the first mark that is not closed."""
     item = _ITEM.fullmatch(words)
     place = item.start("words") if item else 0
     for match in _MARKED.finditer(words, place):
