@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from support_agent.channels.teams import playground
+from support_agent.channels.teams.missing import TeamsNotInstalled
 from support_agent.channels.teams.playground import Playground
 from support_agent.clock import now
 from support_agent.desk_queue import fill_desk
@@ -36,6 +37,11 @@ TRY = "I was charged twice for order A-1201"
 
 def serve(console: Console, folder: Path, port: int, channel: str = "web") -> int:
     """Fill a desk in `folder`, or take up the one that is there, and serve it; the exit code."""
+    try:
+        teams = playground.prepare(folder, port) if channel == "teams" else None
+    except TeamsNotInstalled as missing:
+        console.print(Text(str(missing), style="bold red"))
+        return 1
     shop = f"sqlite:///{folder / 'shop.db'}"
     database = folder / "desk.db"
     records = open_database(shop)
@@ -49,7 +55,7 @@ def serve(console: Console, folder: Path, port: int, channel: str = "web") -> in
             left.unlink()
         console.print(f"{fill_desk(filling, shop, now())} requests of two days are on the desk.")
         filling.rename(database)
-    teams = playground.prepare(folder, port) if channel == "teams" else None
+        filling.with_name("filling.db.lock").unlink(missing_ok=True)
     engine: EngineProcess | None = None
     try:
         while True:

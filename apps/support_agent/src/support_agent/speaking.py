@@ -28,6 +28,7 @@ from support_agent.agent.models import choose_model
 from support_agent.agent.trouble import MODEL_REQUEST_RETRY, TOOL_CALL_RETRY
 from support_agent.app import app
 from support_agent.case import Request
+from support_agent.channels.growing import Growing
 from support_agent.live import HUB, Changed, Delta, Typing
 from support_agent.shop import talks
 from support_agent.shop.records import CaseRecord
@@ -51,6 +52,8 @@ async def _stream(ctx: RunContext[Deps], events: AsyncIterable[AgentStreamEvent]
     """Show the answer while it grows. A second attempt begins anew, under another name."""
     attempt = current_activity()
     name = f"{attempt.idempotency_key}/{attempt.attempt}"
+    talk_id = ctx.deps.conversation_id
+    elsewhere = await Growing.of(talk_id, name)
     async for event in events:
         match event:
             case PartStartEvent(part=TextPart(content=text)):
@@ -60,7 +63,9 @@ async def _stream(ctx: RunContext[Deps], events: AsyncIterable[AgentStreamEvent]
             case _:
                 continue
         if text:
-            HUB.publish(ctx.deps.conversation_id, Delta(text, name))
+            HUB.publish(talk_id, Delta(text, name))
+            if elsewhere is not None:
+                elsewhere.add(text)
 
 
 MODEL = choose_model(os.environ)

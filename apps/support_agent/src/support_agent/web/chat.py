@@ -36,7 +36,7 @@ from support_agent.web.site import (
     wants_part,
 )
 from support_agent.web.story import SHOWN_LIMIT, Head, Viewer, head_of, read_story
-from support_agent.web.text import Face, initials, one_line, plain
+from support_agent.web.text import Face, one_line, plain
 from support_agent.web.welcome import examples_for
 
 router = APIRouter()
@@ -92,13 +92,15 @@ async def home(request: Request) -> Response:
 
 @router.post("/sign-in")
 async def sign_in(request: Request) -> Response:
-    """Be this customer from now on, in this browser."""
-    given = (await form_of(request)).get("customer", "")
+    """Be this customer from now on, in this browser; back to the account that is to be linked."""
+    form = await form_of(request)
+    given = form.get("customer", "")
     customer = await read(lambda session: identity.customer_named(session, given))
     if customer is None:
         raise HTTPException(404)
     root = root_of(request)
-    answer = RedirectResponse(f"{root}/", 303)
+    back = form.get("next", "")
+    answer = RedirectResponse(root + (back if linking.PATH.fullmatch(back) else "/"), 303)
     path = root or "/"
     answer.set_cookie(identity.COOKIE, str(customer.id), path=path, httponly=True, samesite="lax")
     return answer
@@ -123,7 +125,7 @@ async def new_talk(request: Request) -> Response:
 async def earlier_talks(request: Request) -> Response:
     def look(session: Session) -> Response:
         me = _me(session, request)
-        words = {"me": _face(me), "side": _side(request, session, me, "")}
+        words = {"me": identity.face_of(me), "side": _side(request, session, me, "")}
         return page(request, "talks.html", title="Your conversations", **words)
 
     return await read(look)
@@ -142,7 +144,7 @@ async def news(request: Request, talk_id: str, after: int = 0) -> Response:
         me = _me(session, request)
         talk = _own_talk(session, me, talk_id)
         story = read_story(session, talk, _viewer(request), now(), after=max(after, 0), limit=None)
-        words = {"me": _face(me), "side": _side(request, session, me, talk_id)}
+        words = {"me": identity.face_of(me), "side": _side(request, session, me, talk_id)}
         return page(request, "news.html", story=story, head=story.head, staff=False, **words)
 
     return await read(look)
@@ -191,7 +193,11 @@ async def article(request: Request, article_id: str) -> Response:
         found = knowledge.article(session, article_id)
         if found is None:
             raise HTTPException(404)
-        words = {"me": _face(me), "blocks": blocks_of(found.body), "version": found.version}
+        words = {
+            "me": identity.face_of(me),
+            "blocks": blocks_of(found.body),
+            "version": found.version,
+        }
         return page(request, "article.html", title=plain(found.title), **words)
 
     return await read(look)
@@ -239,7 +245,7 @@ def _talk_page(
         "talk.html",
         status=status,
         title=story.head.title,
-        me=_face(me),
+        me=identity.face_of(me),
         side=_side(request, session, me, talk_id),
         story=story,
         head=story.head,
@@ -273,7 +279,7 @@ def _empty_page(
         "talk.html",
         status=status,
         title=head.title,
-        me=_face(me),
+        me=identity.face_of(me),
         side=_side(request, session, me, talk_id),
         story=None,
         head=head,
@@ -289,12 +295,8 @@ def _empty_page(
     )
 
 
-def _face(customer: CustomerView) -> Face:
-    return Face(str(customer.id), one_line(customer.name), initials(customer.name))
-
-
 def _faces(found: Iterable[CustomerView]) -> list[Face]:
-    return [_face(each) for each in found]
+    return [identity.face_of(each) for each in found]
 
 
 def _prefilled(text: str) -> str:

@@ -10,6 +10,7 @@ from adjourn import Actor
 from support_agent.shop.lookup import CustomerView, customer_of
 from support_agent.shop.records import Customer
 from support_agent.shop.shipped import demo_customers
+from support_agent.web.text import Face, initials, one_line
 
 COOKIE = "support-customer"
 """Names a customer and proves nothing: as the whole site, it is for this machine only."""
@@ -40,6 +41,11 @@ def may_read(actor: Actor) -> bool:
 def may_write(actor: Actor) -> bool:
     """Whether they may answer customers."""
     return not WRITERS.isdisjoint(actor.roles)
+
+
+def face_of(customer: CustomerView) -> Face:
+    """How a page shows them."""
+    return Face(str(customer.id), one_line(customer.name), initials(customer.name))
 
 
 def customer_in(session: Session, cookies: Mapping[str, str]) -> CustomerView | None:

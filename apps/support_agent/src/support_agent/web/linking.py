@@ -23,6 +23,7 @@ from support_agent.web.text import one_line
 router = APIRouter(prefix="/link")
 
 CODE = re.compile(r"[A-Za-z0-9_-]{20,80}")
+PATH = re.compile(rf"/link/{CODE.pattern}")
 NAMES = {"teams": "Microsoft Teams"}
 GREETING = "This account is now linked to {name}. Ask me about your orders and refunds."
 
@@ -41,7 +42,7 @@ async def confirm(request: Request, code: str) -> Response:
             status=200 if offer is not None else 410,
             title="Link an account",
             code=code,
-            me=me,
+            me=me and identity.face_of(me),
             offer=offer and (_channel_of(offer), one_line(offer.name)),
             people=[(str(each.id), one_line(each.name)) for each in [*featured, *others]],
         )
@@ -74,7 +75,7 @@ async def link(request: Request, code: str) -> Response:
             request,
             "linked.html",
             title="Account linked",
-            me=me,
+            me=identity.face_of(me),
             channel=_channel_of(offer),
             account=one_line(offer.name),
         )

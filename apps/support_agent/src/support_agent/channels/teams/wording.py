@@ -68,7 +68,7 @@ def _settled_line(line: str) -> str:
     """The words of a line that are complete, up to a mark that is not closed yet. What might still
     become a heading or an item of a list waits for more."""
     words = _closed(line[: max(line.rfind(" "), 0)])
-    start = words.lstrip()
+    start = words.strip()
     undecided = start.startswith("#") or _LEADING_NUMBER.fullmatch(start) or start in "-*+"
     return "" if undecided else words
 
