@@ -119,6 +119,7 @@ def check(script: Script, plan: list[str], cache: int) -> None:
         assert steps.total() - len(steps) <= box.crashes
 
 
+@pytest.mark.slow
 @examples(15)
 @given(rounds, acts, st.sampled_from([0, 100]))
 def test_a_run_tells_the_same_however_often_the_process_dies(

@@ -48,6 +48,7 @@ def test_the_one_that_the_variable_names_goes_first(
     assert find() == mine
 
 
+@pytest.mark.slow
 def test_one_that_playwright_downloaded_is_taken_when_the_path_has_none(bin: Path) -> None:
     with sync_playwright() as playwright:
         expected = Path(playwright.chromium.executable_path)
@@ -70,6 +71,7 @@ def test_a_named_one_that_does_not_start_is_not_passed_over(
         find()
 
 
+@pytest.mark.slow
 def test_ways_to_install_are_tried_until_a_browser_starts(bin: Path) -> None:
     installed = put(bin.parent / "store", "chromium", SAYS_ITS_VERSION)
     move = f"import os; os.renames({str(installed)!r}, {str(bin / 'chromium')!r})"

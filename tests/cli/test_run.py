@@ -103,6 +103,7 @@ def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
             process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_until_it_is_asked_to_stop_and_then_ends_well(
     running: tuple[subprocess.Popen[str], str], command: Command, number: signal.Signals
@@ -176,6 +177,7 @@ def test_a_path_that_is_none_or_taken_is_refused(path: str) -> None:
         app.mount(path, lambda client, authenticator: None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/api", "/runtime", "/healthz", "/people", "/approvals"])
 def test_pages_take_no_path_of_the_api_or_the_dashboard(
     command: Command, folder: Path, path: str

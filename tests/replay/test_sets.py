@@ -66,6 +66,7 @@ def run_program(hash_seed: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_sets_iterate_alike_in_every_process_whatever_its_hash_seed_and_addresses():
     first = run_program("0")
 

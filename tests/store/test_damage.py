@@ -178,6 +178,7 @@ def flip_bits(folder: Path, times: int) -> Counter[str]:
     return seen
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_in_history_is_served(tmp_path: Path) -> None:
     seen = flip_bits(tmp_path, 250)
 

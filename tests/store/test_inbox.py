@@ -161,6 +161,7 @@ def pages(inbox: Inbox, query: InboxQuery) -> Iterator[InboxRow]:
         query = replace(query, page_token=page.next_token)
 
 
+@pytest.mark.slow
 @unhurried
 @given(st.lists(inbox_rows, max_size=len(KEYS)), st.lists(steps, max_size=3), queries, limits)
 def test_the_inbox_finds_what_a_look_at_every_row_finds(
@@ -182,6 +183,7 @@ def test_the_inbox_finds_what_a_look_at_every_row_finds(
     assert inbox.counts(query) == model.counted(rows, query, limits.count)
 
 
+@pytest.mark.slow
 @unhurried
 @given(inbox_rows, inbox_rows)
 def test_a_row_that_is_replaced_or_removed_leaves_nothing_behind(
@@ -382,6 +384,7 @@ def test_a_page_of_no_rows_is_empty_and_the_last() -> None:
 # Extremes.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limits", [Limits(), Limits(few=1, gather=1)], ids=["default", "many"])
 def test_a_person_may_be_in_very_many_groups(limits: Limits) -> None:
     store = new_store()

@@ -16,6 +16,7 @@ from support_agent.engine_process import (
 )
 
 
+@pytest.mark.slow
 def test_an_engine_that_cannot_start_shows_its_last_words(tmp_path: Path) -> None:
     a_folder_is_no_file = tmp_path
 

@@ -24,6 +24,8 @@ from support_agent.shop.database import reading
 from support_agent.shop.records import Customer
 from support_agent.shop.shipped import import_shipped
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_SECONDS = 60
 SOON_SECONDS = 0.02
 LONGEST = "\N{OK HAND SIGN}" * 4_000

@@ -72,6 +72,7 @@ def test_a_setting_that_cannot_work_is_refused_without_the_key() -> None:
     assert API_KEY not in "".join(traceback.format_exception(refusal.value))
 
 
+@pytest.mark.slow
 def test_a_missing_sdk_is_named_and_the_ledger_works_without_it() -> None:
     # A process of its own: here, the SDK has been imported already.
     ended = subprocess.run(

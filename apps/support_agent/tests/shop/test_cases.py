@@ -150,6 +150,7 @@ one_shop = settings(
 numbers = count(1)
 
 
+@pytest.mark.slow
 @one_shop
 @given(asked=st.lists(moves, max_size=12))
 def test_no_order_of_calls_gives_a_case_two_answers(

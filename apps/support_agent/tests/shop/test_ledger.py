@@ -229,6 +229,7 @@ one_shop = settings(
 )
 
 
+@pytest.mark.slow
 @one_shop
 @given(asked=st.lists(calls, max_size=15))
 def test_no_order_of_calls_pays_a_key_twice_or_more_than_was_paid(

@@ -23,6 +23,8 @@ from support_agent.channels.port import ApprovalCard, CardField
 from support_agent.channels.teams.cards import SIZE_MOST, adaptive_card, typed_of
 from support_agent.web.text import plain
 
+pytestmark = pytest.mark.slow
+
 VENDORED = Path(__file__).parent / "vendored"
 SCHEMA = VENDORED / "adaptive-card-1.5.json"
 SCHEMA_RULES = jsonschema_rs.validator_for(json.loads(SCHEMA.read_bytes()))
