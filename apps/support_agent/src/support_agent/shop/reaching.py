@@ -93,6 +93,17 @@ def link(session: Session, code: str, customer_id: int, now: datetime) -> Offer 
     return Offer(account, name, address_of(channel, address))
 
 
+def link_account(
+    session: Session, channel: str, account: str, customer_id: int, now: datetime
+) -> None:
+    """The account is this customer's from now on. Only for who may say so for the customer."""
+    session.merge(
+        Account(
+            channel=channel, account=account, customer_id=customer_id, name=account, linked_at=now
+        )
+    )
+
+
 def address_of_talk(session: Session, talk_id: str) -> Address | None:
     """Where the customer of this talk reads it beside our pages; None where only there."""
     talk = session.get(Talk, talk_id)
