@@ -7,6 +7,7 @@ from adjourn import (
     Context,
     Conversation,
     Expired,
+    Facts,
     Rejected,
     group,
     role,
@@ -61,7 +62,10 @@ async def handover(ctx: Context, asked: Handover) -> str:
     decision = await ctx.approval(
         TakeOver(asked.case_id, asked.customer, asked.reason),
         title=f"{asked.customer} asks for a person: {asked.reason}"[:300],
-        evidence=[Conversation(lines=lines_of(asked.conversation))],
+        evidence=[
+            Conversation(lines=lines_of(asked.conversation)),
+            Facts(title="Once you approve", facts={"You answer at": f"/talks/{asked.talk_id}"}),
+        ],
         to=group("support"),
         policy="speak-to-a-person",
         risk="medium" if urgent else "low",
