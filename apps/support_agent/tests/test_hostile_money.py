@@ -2,25 +2,42 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
-from adjourn import ActivityContext, activity_context
-from adjourn.testing import Sandbox
-from apps.support_agent.tests.gateways.fake_stripe import API_KEY, FakeStripe, GetFault, Payment
+from adjourn import ActivityContext, NonRetryableError, activity_context
+from adjourn.model.events import EventSent
+from adjourn.testing import CRASH_POINTS, CrashPoint, Sandbox
+from apps.support_agent.tests.gateways.fake_stripe import (
+    API_KEY,
+    POST_FAULTS,
+    FakeStripe,
+    GetFault,
+    Payment,
+    PostFault,
+)
 from support_agent.app import app
-from support_agent.case import Outcome, Refund, Request, pay_back, refund_case
+from support_agent.case import (
+    PAYMENT_FAILED,
+    Outcome,
+    Refund,
+    Request,
+    pay_back,
+    refund_case,
+)
 from support_agent.desk_queue import LENA, OMAR
-from support_agent.gateways.port import OutcomeUnknown
+from support_agent.gateways.port import OutcomeUnknown, TryLater
 from support_agent.shop.cases import Case, move_case, open_case, status_of
 from support_agent.shop.database import reading, writing
-from support_agent.shop.errors import AskedElsewhere
+from support_agent.shop.errors import AskedElsewhere, SupportError
 from support_agent.shop.import_data import import_file
 from support_agent.shop.ledger import entries
 from support_agent.shop.messages import messages_of
+from support_agent.shop.records import CaseRecord
 
 PRICE = "64.50"
 KEY = "decision-1"
@@ -70,6 +87,11 @@ class Shop:
     def paid(self, case_id: str = "C-1") -> list[str]:
         with reading(self.database) as session:
             return [str(entry.receipt.amount) for entry in entries(session, case_id)]
+
+    def why(self) -> str:
+        """What the case's own record says of its last move."""
+        with reading(self.database) as session:
+            return session.get_one(CaseRecord, "C-1").changes[-1].reason
 
     def told(self) -> list[str]:
         with reading(self.database) as session:
@@ -211,6 +233,148 @@ def test_an_order_paid_in_two_parts_goes_back_whole(shop: Shop, stripe: FakeStri
 
     assert result == "refunded"
     assert sum(refund["amount"] for refund in stripe.refunds) == 12900
+    assert shop.paid() == ["129.00"]
+
+
+@pytest.fixture
+def in_two_parts(shop: Shop, stripe: FakeStripe) -> Shop:
+    """A double charge, and a case that asks for all of it."""
+    shop.bring("ch_first", "ch_second", total="129.00")
+    shop.wait_for_decision("129.00")
+    return shop
+
+
+def refunds(stripe: FakeStripe) -> list[tuple[str, int]]:
+    """What Stripe gave back, and of which charge."""
+    return sorted((refund["charge"], refund["amount"]) for refund in stripe.refunds)
+
+
+BOTH = [("ch_first", 6450), ("ch_second", 6450)]
+
+
+@pytest.mark.parametrize("part", [1, 2])
+@pytest.mark.parametrize("hours", [0, 25])
+def test_a_part_whose_answer_got_lost_is_looked_up_and_the_other_is_not_asked_again(
+    in_two_parts: Shop, stripe: FakeStripe, part: int, hours: int
+) -> None:
+    stripe.plan(*([None] * (part - 1)), "drop_after")
+    stripe.plan_listing("unavailable")
+    with pytest.raises(OutcomeUnknown):
+        attempt(1, "129.00")
+    assert in_two_parts.paid() == []
+
+    stripe.pass_hours(hours)  # after a day, Stripe has forgotten the key
+    outcome = attempt(2, "129.00")
+
+    assert refunds(stripe) == BOTH
+    assert [seen.method for seen in stripe.seen].count("POST") == 2
+    assert (outcome.paid, outcome.amount, outcome.words) == (True, Decimal("129.00"), "")
+    assert outcome.reference == "re_0001, re_0002"
+    assert (in_two_parts.status(), in_two_parts.paid()) == ("refunded", ["129.00"])
+
+
+def test_a_part_that_nobody_is_sure_of_does_not_hold_up_the_other(
+    in_two_parts: Shop, stripe: FakeStripe
+) -> None:
+    stripe.plan("error_before")  # kept for the key, for a day
+    with pytest.raises(OutcomeUnknown):
+        attempt(1, "129.00")
+
+    assert refunds(stripe) == BOTH[:1]
+    assert in_two_parts.status() == "approved"
+
+
+@pytest.mark.parametrize("part", [1, 2])
+@pytest.mark.parametrize("fault", [one for one in POST_FAULTS if not one.startswith("silence")])
+def test_whatever_happens_to_a_part_the_ledger_says_what_stripe_has_paid(
+    in_two_parts: Shop, stripe: FakeStripe, part: int, fault: PostFault
+) -> None:
+    stripe.plan(*([None] * (part - 1)), fault)
+
+    outcome = None
+    for number in range(1, 6):
+        try:
+            outcome = attempt(number, "129.00")
+        except (OutcomeUnknown, TryLater, SupportError, NonRetryableError):
+            stripe.pass_hours(25)
+        else:
+            break
+
+    assert outcome is not None
+    given = [refund for refund in stripe.refunds if refund["status"] != "failed"]
+    total = Decimal(sum(refund["amount"] for refund in given)) / 100
+    assert len({refund["charge"] for refund in given}) == len(given)
+    assert outcome.amount == total == Decimal(in_two_parts.paid()[0])
+    assert total == Decimal("64.50" if fault in ("card_declined", "failed") else "129.00")
+
+
+@pytest.mark.parametrize("plan", [("card_declined",), (None, "card_declined")])
+def test_what_one_payment_declines_is_told_plainly(
+    shop: Shop, stripe: FakeStripe, plan: tuple[PostFault | None, ...]
+) -> None:
+    shop.bring("ch_first", "ch_second", total="129.00")
+    stripe.plan(*plan)
+    with Sandbox(app) as box:
+        box.start(refund_case, replace(asked(amount="129.00"), talk_id="talk-1"), id="C-1")
+        box.inbox("support").one().approve(by=LENA)
+        box.advance(seconds=10)
+        assert box.result("C-1") == "refunded"
+        history = [entry.event for entry in box.history("C-1")]
+
+    (given,) = refunds(stripe)
+    refusing = "ch_second" if given[0] == "ch_first" else "ch_first"
+    assert (shop.status(), shop.paid()) == ("refunded", ["64.50"])
+    (news,) = [bytes(event.data).decode() for event in history if isinstance(event, EventSent)]
+    assert shop.told()[0] in news and "129.00 EUR approved" in news
+    assert shop.told() == [
+        "You get 64.50 EUR back, to the payment that you made. The other 64.50 EUR did not go "
+        "through. A person looks after it, and you need not do anything."
+    ]
+    assert shop.why() == (
+        f"64.50 of 129.00 EUR went back. Payment {refusing}: 64.50 EUR declined (The card was "
+        "declined). A person must look into it."
+    )
+
+
+def test_a_case_whose_every_part_is_declined_has_failed(shop: Shop, stripe: FakeStripe) -> None:
+    shop.bring("ch_first", "ch_second", total="129.00")
+    stripe.plan("card_declined", "card_declined")
+    with Sandbox(app) as box:
+        box.start(refund_case, asked(amount="129.00"), id="C-1")
+        box.inbox("support").one().approve(by=LENA)
+        box.advance(seconds=10)
+        assert box.result("C-1") == "failed"
+
+    assert (stripe.refunds, shop.paid(), shop.told()) == ([], [], [PAYMENT_FAILED])
+
+
+@pytest.mark.parametrize("point", CRASH_POINTS)
+@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+def test_a_crash_around_the_payment_repeats_no_part(
+    shop: Shop, stripe: FakeStripe, point: CrashPoint, nth: int
+) -> None:
+    shop.bring("ch_first", "ch_second", total="129.00")
+    with Sandbox(app) as box:
+        box.start(refund_case, asked(amount="129.00"), id="C-1")
+        approval = box.inbox("support").one()
+        approval.approve(by=LENA)
+        box.crash_at(point, nth)
+        box.advance(minutes=10)
+        assert box.result("C-1") == "refunded"
+        assert box.crashes == 1
+
+    assert refunds(stripe) == BOTH
+    assert shop.paid() == ["129.00"]
+
+
+def test_the_ledger_gives_an_order_back_whole(
+    shop: Shop, stripe: FakeStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STRIPE_API_KEY")
+    shop.bring("ch_first", "ch_second", total="129.00")
+    shop.wait_for_decision("129.00")
+
+    assert [attempt(number, "129.00").amount for number in (1, 2)] == [Decimal("129.00")] * 2
     assert shop.paid() == ["129.00"]
 
 

@@ -13,7 +13,12 @@ import pytest
 from sqlalchemy import Engine, select
 
 from apps.support_agent.tests.agent.fake_openai import Line, Say, Use, serving
-from apps.support_agent.tests.gateways.fake_stripe import API_KEY, FakeStripe, Payment
+from apps.support_agent.tests.gateways.fake_stripe import (
+    API_KEY,
+    FakeStripe,
+    Payment,
+    PostFault,
+)
 from support_agent.clock import now
 from support_agent.engine_process import EngineProcess, free_port, start_engine, wait_until
 from support_agent.shop import talks
@@ -154,6 +159,41 @@ def test_killed_while_the_model_answers(shop: Engine, tmp_path: Path) -> None:
         # The request that was answered is not paid again; the one that was cut off is asked again.
         firsts = [r for r in model.requests if all(m["role"] != "tool" for m in r["messages"])]
         assert len(firsts) == 1 and len(model.requests) >= 3
+
+
+@pytest.mark.parametrize("part", [1, 2])
+@pytest.mark.parametrize("fault", ["silence_before", "silence_after"])
+def test_killed_between_the_parts_of_a_refund(
+    shop: Engine, tmp_path: Path, part: int, fault: PostFault
+) -> None:
+    """Both halves of a double charge go back; the server dies while it waits for one of them."""
+    stripe = FakeStripe(Payment("ch_first", 6450), Payment("ch_second", 6450))
+    with (
+        stripe.serving() as address,
+        house(tmp_path, shop, STRIPE_API_KEY=API_KEY, STRIPE_BASE_URL=address) as server,
+    ):
+        stripe.plan(*([None] * (part - 1)), fault)
+        request = {"case_id": "C-1", "order_number": "A-9001", "amount": "129.00"}
+        server.post("/instances/C-1", {**request, "reason": "."}, orchestrator="refund_case")
+        server.approve()
+        stripe.wait_for_requests(part)
+        server.kill_and_start()
+
+        wait_until(lambda: paid(shop, "C-1") or None, "the refund", SECONDS)
+
+    assert paid(shop, "C-1") == ["129.00"]
+    assert sorted((refund["charge"], refund["amount"]) for refund in stripe.refunds) == [
+        ("ch_first", 6450),
+        ("ch_second", 6450),
+    ]
+    # Nothing is asked again but what moved no money before the kill.
+    asked = [seen.form["charge"] for seen in stripe.seen if seen.method == "POST"]
+    assert len(asked) == (3 if fault == "silence_before" else 2)
+
+
+def paid(shop: Engine, case_id: str) -> list[str]:
+    with reading(shop) as session:
+        return [str(entry.receipt.amount) for entry in entries(session, case_id)]
 
 
 def test_killed_while_the_case_waits_and_while_the_money_moves(

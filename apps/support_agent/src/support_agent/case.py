@@ -44,7 +44,7 @@ from support_agent.live import HUB, Changed
 from support_agent.shop import cases, knowledge, ledger, messages, payouts
 from support_agent.shop.cases import Case
 from support_agent.shop.database import shop_database, writing
-from support_agent.shop.errors import AskedElsewhere, KeyReused, SupportError
+from support_agent.shop.errors import AskedAlready, AskedElsewhere, KeyReused, SupportError
 from support_agent.shop.payouts import Payout
 from support_agent.shop.records import CaseRecord, CaseStatus, Customer, Order
 from support_agent.workflow import PATIENTLY, records
@@ -229,16 +229,17 @@ def _paid(
     if not outcome.paid:
         return "failed", PAYMENT_FAILED
     text = f"You get {outcome.amount} {outcome.currency} back, to the payment that you made."
+    if outcome.amount < refund.amount:
+        rest = refund.amount - outcome.amount
+        text += f" The other {rest} {outcome.currency} did not go through. {A_PERSON_LOOKS}"
     if refund.amount != request.amount:
         text += f" You asked for {request.amount} {outcome.currency}"
         text += f": {refund.reason}" if refund.reason != request.reason else "."
     return "refunded", text
 
 
-PAYMENT_FAILED = (
-    "Your refund is approved, but the payment did not go through. A person looks after it, and you "
-    "need not do anything."
-)
+A_PERSON_LOOKS = "A person looks after it, and you need not do anything."
+PAYMENT_FAILED = f"Your refund is approved, but the payment did not go through. {A_PERSON_LOOKS}"
 
 
 def _news(request: Request, decision: Decision[Refund], status: str, text: str) -> News:
@@ -371,7 +372,8 @@ def refundable(order_number: str) -> Decimal:
 
 
 # Past a day: an answer that the gateway keeps for a key may be an error of its own for so long, and
-# another key could pay twice. Each attempt looks before it asks (`paying.pay`).
+# another key could pay twice. Each attempt looks before it asks (`paying.pay`). A part of a refund
+# takes two minutes at the slowest; what an attempt has no time for, the next one asks.
 UNTIL_IT_IS_KNOWN = RetryPolicy(
     max_number_of_attempts=60,
     first_retry_interval=timedelta(seconds=2),
@@ -380,30 +382,65 @@ UNTIL_IT_IS_KNOWN = RetryPolicy(
 )
 
 
-@app.activity(retry=UNTIL_IT_IS_KNOWN, timeout=timedelta(minutes=2), requires_approval=True)
+@app.activity(retry=UNTIL_IT_IS_KNOWN, timeout=timedelta(minutes=5), requires_approval=True)
 def pay_back(refund: Refund) -> Outcome:
     """Give the money back: exactly what was approved, once for each decision."""
     attempt = current_activity()
     gateway = choose_gateway(os.environ)
     try:
-        payout = _ask(refund, attempt.idempotency_key, gateway.name)
+        asked = _ask(refund, attempt.idempotency_key, gateway)
     except AskedElsewhere:  # a setting, which somebody can mend: the next attempt asks again
         raise
+    except (AskedAlready, KeyReused) as refusal:  # something was asked for, and may be paid
+        raise NonRetryableError(str(refusal)) from refusal
     except SupportError as refusal:
         return _not_asked(refund, attempt.idempotency_key, str(refusal))
-    if payout.status == "asked":
-        payout = _answer(payout, _pay(gateway, payout, first=attempt.attempt == 1))
-    paid = payout.status == "paid"
-    return Outcome(paid, payout.amount, payout.currency, payout.reference, payout.words)
+    parts = _answers(gateway, asked, first=attempt.attempt == 1)
+    paid = [each for each in parts if each.status == "paid"]
+    return Outcome(
+        paid=bool(paid),
+        amount=sum((each.amount for each in paid or parts), Decimal(0)),
+        currency=parts[0].currency,
+        reference=", ".join(each.reference for each in paid),
+        words=payouts.remark(parts),
+    )
 
 
-def _ask(refund: Refund, key: str, gateway: str) -> Payout:
+def _ask(refund: Refund, key: str, gateway: RefundGateway) -> list[Payout]:
     """The case is approved, and what the gateway is asked for is on record before it is asked."""
     with writing(shop_database()) as session:
         cases.move_case(session, refund.case_id, "approved", key=f"{key}/approved")
-        return payouts.write_payout(
-            session, case_id=refund.case_id, amount=refund.amount, key=key, gateway=gateway
+        return payouts.write_payouts(
+            session,
+            case_id=refund.case_id,
+            amount=refund.amount,
+            key=key,
+            gateway=gateway.name,
+            by_payment=gateway.by_payment,
         )
+
+
+def _answers(gateway: RefundGateway, parts: list[Payout], *, first: bool) -> list[Payout]:
+    """Ask for each part that has no answer, and write its answer down before the next is asked.
+
+    A part that nobody is sure of does not hold up the others: all share the same attempts. Raises
+    what the first such part did, and what is final only once no other part can be found out.
+    """
+    answered: list[Payout] = []
+    troubles: list[Exception] = []
+    for part in parts:
+        if part.status != "asked":
+            answered.append(part)
+            continue
+        try:
+            answer = _pay(gateway, part, first=first)
+        except Exception as trouble:
+            troubles.append(trouble)
+        else:
+            answered.append(_answer(part, answer))
+    if troubles:
+        raise min(troubles, key=lambda trouble: isinstance(trouble, NonRetryableError))
+    return answered
 
 
 def _not_asked(refund: Refund, key: str, words: str) -> Outcome:

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, select
 from support_agent.shop.cases import Case, move_case, open_case, status_of
 from support_agent.shop.database import reading, writing
 from support_agent.shop.errors import (
+    AskedAlready,
     AskedElsewhere,
     CaseNotApproved,
     KeyReused,
@@ -16,9 +17,9 @@ from support_agent.shop.errors import (
     SupportError,
     UnknownCase,
 )
-from support_agent.shop.ledger import entries, refund
-from support_agent.shop.payouts import Payout, write_declined, write_paid, write_payout
-from support_agent.shop.records import Order, Payment, PayoutRecord
+from support_agent.shop.ledger import entries, refund, refundable
+from support_agent.shop.payouts import Payout, remark, write_declined, write_paid, write_payouts
+from support_agent.shop.records import CaseChange, Order, Payment, PayoutRecord
 
 PAID = Decimal("124.10")
 
@@ -30,18 +31,61 @@ def approved(engine: Engine, case_id: str, amount: Decimal = PAID) -> None:
         move_case(session, case_id, "approved", key=f"{case_id}:answer")
 
 
+def ask_all(
+    engine: Engine,
+    case_id: str = "C-1",
+    amount: Decimal = PAID,
+    gateway: str = "stripe",
+    *,
+    key: str = "",
+) -> list[Payout]:
+    with writing(engine) as session:
+        return write_payouts(
+            session,
+            case_id=case_id,
+            amount=amount,
+            key=key or case_id,
+            gateway=gateway,
+            by_payment=gateway != "ledger",
+        )
+
+
 def ask(
     engine: Engine, case_id: str = "C-1", amount: Decimal = PAID, gateway: str = "stripe"
 ) -> Payout:
+    (payout,) = ask_all(engine, case_id, amount, gateway)
+    return payout
+
+
+def paid(engine: Engine, key: str) -> Payout:
     with writing(engine) as session:
-        return write_payout(session, case_id=case_id, amount=amount, key=case_id, gateway=gateway)
+        return write_paid(session, key, f"re_{key}")
 
 
-def charge_again(engine: Engine, reference: str = "PAY-2") -> None:
+def declined(engine: Engine, key: str) -> Payout:
+    with writing(engine) as session:
+        return write_declined(session, key, "The card is closed.")
+
+
+def changes(engine: Engine, case_id: str = "C-1") -> list[tuple[str, str]]:
+    """What the case became, and why, as a supervisor reads it."""
+    with reading(engine) as session:
+        query = select(CaseChange).where(CaseChange.case_id == case_id).order_by(CaseChange.id)
+        return [(change.status, change.reason) for change in session.scalars(query)]
+
+
+def in_ledger(engine: Engine, case_id: str = "C-1") -> list[tuple[Decimal, str]]:
+    with reading(engine) as session:
+        return [
+            (entry.receipt.amount, entry.idempotency_key) for entry in entries(session, case_id)
+        ]
+
+
+def charge_again(engine: Engine, reference: str = "PAY-2", amount: Decimal = PAID) -> None:
     """The second half of a double charge comes in."""
     with writing(engine) as session:
         order = session.get_one(Order, "A-1042")
-        order.payments.append(Payment(reference=reference, method="card", amount=PAID))
+        order.payments.append(Payment(reference=reference, method="card", amount=amount))
 
 
 def test_a_payout_is_on_record_before_anybody_is_asked(shop: Engine) -> None:
@@ -86,8 +130,8 @@ def test_what_was_paid_stands_in_the_payout_the_ledger_and_the_case(shop: Engine
 
     for reference in ("re_1", "re_2"):  # a late repeat changes nothing
         with writing(shop) as session:
-            paid = write_paid(session, "C-1", reference)
-            assert (paid.status, paid.reference) == ("paid", "re_1")
+            answer = write_paid(session, "C-1", reference)
+            assert (answer.status, answer.reference) == ("paid", "re_1")
 
     with reading(shop) as session:
         (entry,) = entries(session, "C-1")
@@ -101,10 +145,12 @@ def test_a_no_stays_a_no(shop: Engine) -> None:
 
     for words in ("The card is closed.", "The card is still closed."):
         with writing(shop) as session:
-            declined = write_declined(session, "C-1", words)
-            assert (declined.status, declined.words) == ("declined", "The card is closed.")
+            answer = write_declined(session, "C-1", words)
+            assert (answer.status, answer.words) == ("declined", "The card is closed.")
 
-    assert ask(shop) == declined
+    assert ask(shop) == answer
+    with pytest.raises(KeyReused), writing(shop) as session:
+        write_paid(session, "C-1", "re_1")
     with reading(shop) as session:
         assert status_of(session, "C-1") == "failed"
 
@@ -185,3 +231,163 @@ def test_eight_attempts_at_once_ask_for_one_payout(shop: Engine) -> None:
         payouts = set(pool.map(lambda _: ask(shop), range(8)))
 
     assert len(payouts) == 1
+
+
+def test_an_amount_is_split_over_the_payments_the_largest_first(shop: Engine) -> None:
+    charge_again(shop, "PAY-2", Decimal("200.00"))
+    charge_again(shop, "PAY-3", Decimal("64.50"))
+    approved(shop, "C-1", Decimal("340.00"))
+
+    parts = ask_all(shop, amount=Decimal("340.00"))
+
+    assert [(part.key, part.payment_reference, str(part.amount)) for part in parts] == [
+        ("C-1", "PAY-2", "200.00"),
+        ("C-1/part-2", "PAY-1", "124.10"),
+        ("C-1/part-3", "PAY-3", "15.90"),
+    ]
+    assert ask_all(shop, amount=Decimal("340.00")) == parts
+
+
+def test_what_one_payment_holds_is_one_payout(shop: Engine) -> None:
+    charge_again(shop, amount=Decimal("200.00"))
+    approved(shop, "C-1")
+
+    assert ask(shop).payment_reference == "PAY-2"
+
+
+def test_the_shops_own_ledger_gives_back_for_the_order_in_one(shop: Engine) -> None:
+    charge_again(shop)
+    approved(shop, "C-1", 2 * PAID)
+
+    assert ask(shop, amount=2 * PAID, gateway="ledger").amount == 2 * PAID
+
+
+@pytest.fixture
+def in_two_parts(shop: Engine) -> Engine:
+    """Case C-1 asks for both halves of a double charge, C-1 and C-1/part-2."""
+    charge_again(shop)
+    approved(shop, "C-1", 2 * PAID)
+    assert [part.key for part in ask_all(shop, amount=2 * PAID)] == ["C-1", "C-1/part-2"]
+    return shop
+
+
+@pytest.mark.parametrize("keys", [("C-1", "C-1/part-2"), ("C-1/part-2", "C-1")])
+def test_the_ledger_speaks_once_all_parts_have_an_answer(
+    in_two_parts: Engine, keys: tuple[str, str]
+) -> None:
+    first, second = keys
+    paid(in_two_parts, first)
+    assert in_ledger(in_two_parts) == []
+    assert changes(in_two_parts)[-1] == ("approved", "")
+
+    paid(in_two_parts, second)
+
+    assert in_ledger(in_two_parts) == [(2 * PAID, "C-1")]
+    assert changes(in_two_parts)[-1] == ("refunded", "")
+
+
+@pytest.mark.parametrize("keys", [("C-1", "C-1/part-2"), ("C-1/part-2", "C-1")])
+@pytest.mark.parametrize("paid_first", [True, False])
+def test_what_one_payment_declined_is_not_in_the_ledger(
+    in_two_parts: Engine, keys: tuple[str, str], paid_first: bool
+) -> None:
+    answers = [(paid, keys[0]), (declined, keys[1])]
+    for answer, key in answers if paid_first else reversed(answers):
+        answer(in_two_parts, key)
+
+    assert in_ledger(in_two_parts) == [(PAID, "C-1")]
+    status, reason = changes(in_two_parts)[-1]
+    assert status == "refunded"
+    closed = next(p for p in ask_all(in_two_parts, amount=2 * PAID) if p.status == "declined")
+    assert reason == (
+        f"124.10 of 248.20 EUR went back. Payment {closed.payment_reference}: 124.10 EUR declined "
+        "(The card is closed). A person must look into it."
+    )
+    assert remark(ask_all(in_two_parts, amount=2 * PAID)) == reason
+    with reading(in_two_parts) as session:
+        assert refundable(session, "A-1042") == PAID
+
+
+def test_a_case_has_failed_when_every_part_was_declined(in_two_parts: Engine) -> None:
+    declined(in_two_parts, "C-1")
+    assert changes(in_two_parts)[-1] == ("approved", "")
+    declined(in_two_parts, "C-1/part-2")
+
+    assert in_ledger(in_two_parts) == []
+    status, reason = changes(in_two_parts)[-1]
+    assert status == "failed"
+    assert reason.startswith("0.00 of 248.20 EUR went back.")
+
+
+def test_a_part_that_is_paid_counts_before_the_ledger_says_so(in_two_parts: Engine) -> None:
+    paid(in_two_parts, "C-1")
+    approved(in_two_parts, "C-2")
+
+    with pytest.raises(RefundTooLarge, match=r"124\.10 is more than 0\.00"):
+        ask_all(in_two_parts, "C-2")
+    with pytest.raises(RefundTooLarge), writing(in_two_parts) as session:
+        refund(session, case_id="C-2", amount=PAID, key="past it")
+
+    declined(in_two_parts, "C-1/part-2")
+    assert ask(in_two_parts, "C-2").amount == PAID
+
+
+def test_a_part_that_was_asked_for_is_not_asked_of_another_gateway(in_two_parts: Engine) -> None:
+    paid(in_two_parts, "C-1")
+
+    with pytest.raises(AskedElsewhere, match="C-1/part-2"):
+        ask_all(in_two_parts, amount=2 * PAID, gateway="ledger")
+    paid(in_two_parts, "C-1/part-2")
+
+    assert len(ask_all(in_two_parts, amount=2 * PAID, gateway="ledger")) == 2
+
+
+@pytest.mark.parametrize(
+    ("case_id", "amount", "key", "refusal"),
+    [
+        ("C-1", PAID, "C-1", KeyReused),  # what its first part holds, not what was decided
+        ("C-1", 2 * PAID, "C-1/part-2", KeyReused),
+        ("C-2", PAID, "C-1/part-2", KeyReused),
+        ("C-1", 2 * PAID, "another decision", AskedAlready),
+    ],
+)
+def test_a_decision_is_paid_under_its_own_key(
+    in_two_parts: Engine, case_id: str, amount: Decimal, key: str, refusal: type[SupportError]
+) -> None:
+    approved(in_two_parts, "C-2")
+
+    with pytest.raises(refusal):
+        ask_all(in_two_parts, case_id, amount, key=key)
+
+
+def test_a_refused_split_writes_no_part(shop: Engine) -> None:
+    charge_again(shop)
+    approved(shop, "C-1", 2 * PAID)
+    approved(shop, "C-2", Decimal("1.00"))
+    ask(shop, "C-2", Decimal("1.00"))
+
+    with pytest.raises(RefundTooLarge):
+        ask_all(shop, amount=2 * PAID)
+
+    with reading(shop) as session:
+        assert [payout.case_id for payout in session.scalars(select(PayoutRecord))] == ["C-2"]
+
+
+def test_a_payment_that_was_used_in_part_gives_what_it_has_left(shop: Engine) -> None:
+    charge_again(shop)
+    approved(shop, "C-1", Decimal("24.10"))
+    taken = ask(shop, amount=Decimal("24.10")).payment_reference
+    approved(shop, "C-2", Decimal("224.10"))
+
+    parts = ask_all(shop, "C-2", Decimal("224.10"))
+
+    assert [str(part.amount) for part in parts] == ["124.10", "100.00"]
+    assert parts[1].payment_reference == taken
+
+
+def test_two_parts_answered_at_once_are_one_refund(in_two_parts: Engine) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: paid(in_two_parts, key), ["C-1", "C-1/part-2"] * 4))
+
+    assert in_ledger(in_two_parts) == [(2 * PAID, "C-1")]
+    assert [status for status, _ in changes(in_two_parts)].count("refunded") == 1

@@ -37,6 +37,7 @@ class LedgerGateway:
     """Refunds in the shop's own records, which keep a key for ever."""
 
     name = "ledger"
+    by_payment = False  # its refunds are of an order, one for a case
 
     def __init__(self, database: Callable[[], Engine] = shop_database) -> None:
         """`database` is asked at each call, as the shop itself does."""

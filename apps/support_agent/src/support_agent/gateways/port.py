@@ -99,6 +99,11 @@ class RefundGateway(Protocol):
         """What people call it: in logs, and beside a reference."""
         ...
 
+    @property
+    def by_payment(self) -> bool:
+        """Whether a refund comes out of its one payment, and so cannot be more than it."""
+        ...
+
     def refund(self, order: RefundOrder) -> Paid | Declined:
         """Ask for the refund once; never asks again by itself. Called by `paying.pay` only.
 

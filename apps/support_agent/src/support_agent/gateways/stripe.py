@@ -64,6 +64,7 @@ class StripeGateway:
     """Refunds through Stripe. One request for each call; repeating is the caller's decision."""
 
     name = "stripe"
+    by_payment = True
 
     def __init__(
         self,

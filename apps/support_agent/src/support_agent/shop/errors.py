@@ -151,6 +151,19 @@ class CaseAlreadyRefunded(SupportError):
         self.receipt_number = receipt_number
 
 
+class AskedAlready(SupportError):
+    """A case whose refund was asked for under the key of another decision."""
+
+    def __init__(self, case_id: str, asked: str, now: str) -> None:
+        super().__init__(
+            f"The refund of case {case_id} was asked for as {asked}; it is not asked for as {now}"
+            " too. Open a new case."
+        )
+        self.case_id = case_id
+        self.asked = asked
+        self.now = now
+
+
 class AskedElsewhere(SupportError):
     """A refund that another gateway was asked for: that one may have paid it."""
 

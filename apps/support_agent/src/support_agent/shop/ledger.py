@@ -58,8 +58,11 @@ class LedgerEntry:
     calls: int
 
 
-def refund(session: Session, *, case_id: str, amount: Decimal, key: str) -> Receipt:
-    """Give `amount` back for an approved case, once for a key, and give its receipt.
+def refund(
+    session: Session, *, case_id: str, amount: Decimal, key: str, remark: str = ""
+) -> Receipt:
+    """Give `amount` back for an approved case, once for a key, and give its receipt. The `remark`,
+    where people must know more, stands beside the case's move.
 
     Guarantees: calls with one key move money once and all get the first receipt; one case is
     refunded once; an order never gives back more than was paid for it; a case is refunded exactly
@@ -82,7 +85,7 @@ def refund(session: Session, *, case_id: str, amount: Decimal, key: str) -> Rece
             issued_at=now(),
         )
         session.add(entry)
-        _close(session, case, entry)
+        _close(session, case, entry, remark)
         session.flush()
     elif (entry.case_id, entry.amount) != (case_id, amount):
         raise KeyReused(key, f"{entry.amount} for {entry.case_id}", f"{amount} for {case_id}")
@@ -108,7 +111,8 @@ def locked_case(session: Session, case_id: str) -> tuple[CaseRecord, Order]:
 def check(session: Session, case: CaseRecord, amount: Decimal) -> None:
     """Refuse a first refund that the records do not allow.
 
-    What a gateway was asked for in another case counts as gone: it may be paid already.
+    What another case was paid, or asked for and may be paid, counts as gone before its refund
+    stands here.
     Raises CaseAlreadyRefunded, CaseNotApproved, RefundTooLarge.
     """
     assert case.order_number is not None and case.amount is not None
@@ -125,7 +129,8 @@ def check(session: Session, case: CaseRecord, amount: Decimal) -> None:
         .where(
             CaseRecord.order_number == case.order_number,
             CaseRecord.id != case.id,
-            PayoutRecord.status == "asked",
+            CaseRecord.status != "refunded",
+            PayoutRecord.status != "declined",
         )
     )
     left = refundable(session, case.order_number) - (asked or NOTHING)
@@ -133,7 +138,7 @@ def check(session: Session, case: CaseRecord, amount: Decimal) -> None:
         raise RefundTooLarge(amount, left, f"what order {case.order_number} has left")
 
 
-def _close(session: Session, case: CaseRecord, entry: Refund) -> None:
+def _close(session: Session, case: CaseRecord, entry: Refund, remark: str) -> None:
     """Say in the case what the ledger says, in the same transaction."""
     case.status = "refunded"
     case.refunded_amount = entry.amount
@@ -142,7 +147,7 @@ def _close(session: Session, case: CaseRecord, entry: Refund) -> None:
             idempotency_key=f"{entry.idempotency_key}/refunded",
             case_id=case.id,
             status="refunded",
-            reason="",
+            reason=remark,
             changed_at=entry.issued_at,
         )
     )

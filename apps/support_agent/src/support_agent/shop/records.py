@@ -202,16 +202,18 @@ class CaseChange(Record):
 
 class PayoutRecord(Record):
     """What is asked of a gateway, written down before it is asked, and then the gateway's answer.
-    One for a key, and one for a case."""
+    One for a key; a case has one for each payment that it takes from, counted from 1."""
 
     __tablename__ = "payouts"
     __table_args__ = (
-        UniqueConstraint("case_id", name="a_case_is_paid_out_once"),
+        UniqueConstraint("case_id", "part", name="a_case_is_paid_out_once"),
+        UniqueConstraint("case_id", "payment_reference", name="a_payment_gives_once_for_a_case"),
         CheckConstraint("amount > 0", name="a_payout_is_more_than_nothing"),
     )
 
     idempotency_key: Mapped[str] = mapped_column(String(400), primary_key=True)
     case_id: Mapped[str] = mapped_column(ForeignKey("cases.id"))
+    part: Mapped[int]
     payment_reference: Mapped[str] = mapped_column(ForeignKey("payments.reference"), index=True)
     gateway: Mapped[str] = mapped_column(String(20))
     amount: Mapped[Decimal]

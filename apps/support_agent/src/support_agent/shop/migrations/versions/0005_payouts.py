@@ -1,4 +1,4 @@
-"""What was asked of a gateway, and of which payment."""
+"""What was asked of a gateway, and of which payments."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,6 +12,7 @@ def upgrade() -> None:
         "payouts",
         sa.Column("idempotency_key", sa.String(400), primary_key=True),
         sa.Column("case_id", sa.String(200), sa.ForeignKey("cases.id"), nullable=False),
+        sa.Column("part", sa.Integer, nullable=False),
         sa.Column(
             "payment_reference",
             sa.String(40),
@@ -25,7 +26,8 @@ def upgrade() -> None:
         sa.Column("reference", sa.String(255), nullable=False),
         sa.Column("words", sa.String, nullable=False),
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
-        sa.UniqueConstraint("case_id", name="a_case_is_paid_out_once"),
+        sa.UniqueConstraint("case_id", "part", name="a_case_is_paid_out_once"),
+        sa.UniqueConstraint("case_id", "payment_reference", name="a_payment_gives_once_for_a_case"),
         sa.CheckConstraint("amount > 0", name="a_payout_is_more_than_nothing"),
         sa.CheckConstraint("status IN ('asked', 'paid', 'declined')", name="payout_status"),
     )
@@ -35,10 +37,11 @@ def upgrade() -> None:
 def what_was_paid_before() -> None:
     """It came from the order's largest payment. Through whom, nobody wrote down."""
     op.execute(
-        "INSERT INTO payouts (idempotency_key, case_id, payment_reference, gateway, amount, status,"
-        " reference, words, asked_at)"
-        " SELECT refunds.idempotency_key, refunds.case_id, payments.reference, '', refunds.amount,"
-        " 'paid', '', '', refunds.issued_at FROM refunds JOIN payments ON payments.reference ="
+        "INSERT INTO payouts (idempotency_key, case_id, part, payment_reference, gateway, amount,"
+        " status, reference, words, asked_at)"
+        " SELECT refunds.idempotency_key, refunds.case_id, 1, payments.reference, '',"
+        " refunds.amount, 'paid', '', '', refunds.issued_at"
+        " FROM refunds JOIN payments ON payments.reference ="
         " (SELECT reference FROM payments WHERE order_number = refunds.order_number"
         " ORDER BY amount DESC, reference DESC LIMIT 1)"
     )
