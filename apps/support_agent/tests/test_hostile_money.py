@@ -1,13 +1,14 @@
 """What is approved is paid once and never forgotten, whatever happens between two attempts."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from adjourn import ActivityContext, NonRetryableError, activity_context
 from adjourn.model.events import EventSent
@@ -30,14 +31,15 @@ from support_agent.case import (
     refund_case,
 )
 from support_agent.desk_queue import LENA, OMAR
-from support_agent.gateways.port import OutcomeUnknown, TryLater
+from support_agent.gateways.choose import choose_gateway
+from support_agent.gateways.port import OutcomeUnknown, RefundOrder, TryLater
 from support_agent.shop.cases import Case, move_case, open_case, status_of
 from support_agent.shop.database import reading, writing
 from support_agent.shop.errors import AskedElsewhere, SupportError
 from support_agent.shop.import_data import import_file
 from support_agent.shop.ledger import entries
 from support_agent.shop.messages import messages_of
-from support_agent.shop.records import CaseRecord
+from support_agent.shop.records import CaseRecord, PayoutRecord
 
 PRICE = "64.50"
 KEY = "decision-1"
@@ -282,6 +284,24 @@ def test_a_part_that_nobody_is_sure_of_does_not_hold_up_the_other(
 
     assert refunds(stripe) == BOTH[:1]
     assert in_two_parts.status() == "approved"
+
+
+def test_what_is_final_ends_no_search_for_the_other_part(
+    in_two_parts: Shop, stripe: FakeStripe
+) -> None:
+    another = RefundOrder(KEY, "C-9", "A-9", "ch_second", Decimal("1.00"), "EUR")
+    choose_gateway(os.environ).refund(another)  # somebody else used our key
+    stripe.plan("drop_after")
+    stripe.plan_listing("unavailable")
+    with pytest.raises(OutcomeUnknown):
+        attempt(1, "129.00")
+    with pytest.raises(NonRetryableError, match="Use a new key"):
+        attempt(2, "129.00")
+
+    with reading(in_two_parts.database) as session:
+        answers = session.scalars(select(PayoutRecord.status).order_by(PayoutRecord.part)).all()
+    assert answers == ["asked", "paid"]
+    assert refunds(stripe) == [("ch_first", 6450), ("ch_second", 100)]
 
 
 @pytest.mark.parametrize("part", [1, 2])

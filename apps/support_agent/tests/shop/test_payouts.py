@@ -1,6 +1,6 @@
 """What a gateway is asked for is one fact, whatever changes between two attempts."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from decimal import Decimal
 
 import pytest
@@ -22,6 +22,7 @@ from support_agent.shop.payouts import Payout, remark, write_declined, write_pai
 from support_agent.shop.records import CaseChange, Order, Payment, PayoutRecord
 
 PAID = Decimal("124.10")
+A_MOMENT = 0.5  # seconds that another thread has to come as far as it can
 
 
 def approved(engine: Engine, case_id: str, amount: Decimal = PAID) -> None:
@@ -386,8 +387,21 @@ def test_a_payment_that_was_used_in_part_gives_what_it_has_left(shop: Engine) ->
 
 
 def test_two_parts_answered_at_once_are_one_refund(in_two_parts: Engine) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda key: paid(in_two_parts, key), ["C-1", "C-1/part-2"] * 4))
+    with ThreadPoolExecutor(1) as pool:
+        with writing(in_two_parts) as session:
+            write_paid(session, "C-1", "re_1")
+            second = pool.submit(paid, in_two_parts, "C-1/part-2")
+            wait([second], A_MOMENT)  # without a lock, it would have seen that one has no answer
+        second.result()
 
     assert in_ledger(in_two_parts) == [(2 * PAID, "C-1")]
     assert [status for status, _ in changes(in_two_parts)].count("refunded") == 1
+
+
+def test_of_two_answers_at_once_to_one_part_the_first_stays(in_two_parts: Engine) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with writing(in_two_parts) as session:
+            write_paid(session, "C-1", "re_1")
+            second = pool.submit(declined, in_two_parts, "C-1")
+            wait([second], A_MOMENT)
+        assert second.result().status == "paid"
