@@ -291,7 +291,7 @@ def test_what_is_final_ends_no_search_for_the_other_part(
 ) -> None:
     another = RefundOrder(KEY, "C-9", "A-9", "ch_second", Decimal("1.00"), "EUR")
     choose_gateway(os.environ).refund(another)  # somebody else used our key
-    stripe.plan("drop_after")
+    stripe.plan(None, "drop_after")
     stripe.plan_listing("unavailable")
     with pytest.raises(OutcomeUnknown):
         attempt(1, "129.00")
