@@ -236,6 +236,11 @@ def test_a_payment_that_fails_for_good_is_told(
     assert told.case_id == "R-1001" and told.author == "agent"
     assert "could not find out whether the payment went through" in told.text
     assert customers.box.get("R-1001").status == "Failed", "operators see it"
+    asked = customers.box.inbox("support").one()
+    assert asked.row.title.startswith("Settle 129.70 EUR of case R-1001 by hand")
+    asked.approve(by=LENA)
+    customers.box.advance(seconds=11)
+    assert customers.box.result("R-1001-aftercare") == "settled"
 
 
 def test_who_withdraws_a_question_is_not_told_as_a_change_of_the_order(

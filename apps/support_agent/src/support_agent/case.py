@@ -36,6 +36,7 @@ from adjourn import (
     rechecking,
     role,
 )
+from support_agent.aftercare import Trouble, look_after
 from support_agent.app import app
 from support_agent.gateways.choose import choose_gateway
 from support_agent.gateways.paying import pay
@@ -168,10 +169,17 @@ async def refund_case(ctx: Context, request: Request) -> str:
     match decision:
         case Approved(value=refund):
             try:
-                status, text = _paid(request, refund, await ctx.execute(decision, pay_back))
-            except ActivityFailedError:  # it may be paid: the case stays approved, for a person
+                outcome = await ctx.execute(decision, pay_back)
+            except ActivityFailedError as error:  # it may be paid: the case stays approved
+                _hand_on(
+                    ctx, refund, refund.amount, f"Nobody found out whether it was paid: {error}"
+                )
                 await _tell(ctx, request, decision, "approved", NOT_KNOWN)
                 raise
+            status, text = _paid(request, refund, outcome)
+            if not outcome.paid or outcome.amount < refund.amount:
+                owed = refund.amount - outcome.amount if outcome.paid else refund.amount
+                _hand_on(ctx, refund, owed, outcome.words)
         case Rejected(reason=reason):
             status, text = "rejected", f"We cannot refund it: {reason}"
         case Expired():  # silence is not a "no", and the customer is not told that it is
@@ -191,6 +199,12 @@ async def _tell(
     await ctx.call_activity(settle, request.case_id, status, text)
     if request.talk_id:
         ctx.raise_event(request.talk_id, "News", _news(request, decision, status, text))
+
+
+def _hand_on(ctx: Context, refund: Refund, owed: Decimal, words: str) -> None:
+    """What the customer is told that a person looks after is on a person's desk."""
+    trouble = Trouble(refund.case_id, refund.payee, owed, "EUR", words)
+    ctx.start(look_after, trouble, id=f"{refund.case_id}-aftercare")
 
 
 NOT_KNOWN = (
