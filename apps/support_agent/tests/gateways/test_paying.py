@@ -166,6 +166,10 @@ class Mortal:
     def name(self) -> str:
         return self.gateway.name
 
+    @property
+    def by_payment(self) -> bool:
+        return self.gateway.by_payment
+
     def refund(self, order: RefundOrder) -> Paid | Declined:
         self._dies(before=True)
         self.refunds_asked += 1
