@@ -21,7 +21,6 @@ from pydantic_ai.messages import (
 
 from adjourn import NonRetryableError, current_activity
 from adjourn.agents import Durable
-from support_agent.agent.budget import NO_TEXT
 from support_agent.agent.build import build_agent
 from support_agent.agent.deps import Deps
 from support_agent.agent.models import choose_model
@@ -29,7 +28,8 @@ from support_agent.agent.trouble import MODEL_REQUEST_RETRY, TOOL_CALL_RETRY
 from support_agent.app import app
 from support_agent.case import Request
 from support_agent.channels.growing import Growing
-from support_agent.live import HUB, Changed, Delta, Typing
+from support_agent.channels.web import keep
+from support_agent.live import HUB, Changed, Delta
 from support_agent.shop import talks
 from support_agent.shop.records import CaseRecord
 from support_agent.shop.talks import Author, TalkMode
@@ -85,22 +85,19 @@ AGENT = build_agent(
 
 @app.activity(retry=PATIENTLY)
 def keep_line(talk_id: str, line: Line) -> int:
-    """Write the line down and show it; a repeated call is the same line. A model may write what no
-    text may hold."""
-    with records() as session:
-        number = talks.write_line(
-            session,
-            talk_id,
-            author=line.author,
-            name=line.name,
-            text=line.text.replace(NO_TEXT, ""),
-            key=current_activity().idempotency_key,
-            said_at=line.at,
-            case_id=line.case_id,
-        )
-    HUB.publish(talk_id, Typing(line.typing))
-    HUB.publish(talk_id, Changed())
-    return number
+    """Write the line down and show it; a repeated call is the same line."""
+    return keep(
+        HUB,
+        records(),
+        talk_id,
+        author=line.author,
+        name=line.name,
+        text=line.text,
+        key=current_activity().idempotency_key,
+        at=line.at,
+        case_id=line.case_id,
+        typing=line.typing,
+    )
 
 
 @app.activity(retry=PATIENTLY)

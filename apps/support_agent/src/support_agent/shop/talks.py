@@ -122,6 +122,23 @@ def write_line(
     return number
 
 
+def number_of_line(session: Session, talk_id: str, key: str) -> int | None:
+    """Which line of this talk was written with the key; None where none was."""
+    return session.scalar(
+        select(TalkLine.number).where(TalkLine.talk_id == talk_id, TalkLine.idempotency_key == key)
+    )
+
+
+def replace_line(session: Session, talk_id: str, number: int, *, text: str) -> bool:
+    """Put another text in the place of one. False where there is no such line."""
+    line = session.scalar(
+        select(TalkLine).where(TalkLine.talk_id == talk_id, TalkLine.number == number)
+    )
+    if line is not None:
+        line.text = storable(text)
+    return line is not None
+
+
 def set_mode(session: Session, talk_id: str, mode: TalkMode, holder: str) -> None:
     """Who answers from now on. Raises: UnknownTalk."""
     talk = session.get(Talk, talk_id, with_for_update=True)
