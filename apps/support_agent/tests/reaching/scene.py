@@ -80,7 +80,7 @@ class Scene:
 
     def link(self, name: str, account: str) -> None:
         """As the page does, once the customer has said that the account is theirs."""
-        code = f"code of {account}, which nobody guesses"
+        code = f"code of {name} for {account}, which nobody guesses"
         with writing(shop_database()) as session:
             customer = session.scalars(select(Customer).where(Customer.name == name)).one()
             address = self.address(account)

@@ -42,6 +42,7 @@ from support_agent.shop.database import reading, shop_database, writing
 from support_agent.shop.reaching import Reader
 
 CODE_BYTES = 24
+LONGEST_ID = 200
 OPEN_SHOWN = 50  # questions that somebody new to a place gets at once
 CARDS_HERE = "cards here"
 
@@ -52,6 +53,10 @@ LINK = (
 NO_LINK = (
     "Hello. I answer questions about orders and refunds, but I do not know which customer you are, "
     "and there is no page here where you could say it. Please ask the shop to link your account."
+)
+NOT_HERE = (
+    "Hello. I answer questions about orders and refunds, but I do not know yet which customer you "
+    "are. Write to me alone, where nobody else reads, and I send you the link to say so."
 )
 GREETING = "Hello {name}. Ask me about your orders and refunds. I am an assistant, not a person."
 DESK_GREETING = (
@@ -96,10 +101,11 @@ class Reception:
             await self._say(message, GREETING.format(name=name))
             return
         client = self._desk.client
-        talk_id = talk_of(channel, message)
+        account = message.sender.account
+        talk_id = reaching.talk_id_of(channel, message.conversation, account, customer_id)
         await talking.begin(client, customer_id, talk_id, message.address)
         try:
-            await talking.say(client, talk_id, customer_id, message.text, message.id)
+            await talking.say(client, talk_id, customer_id, message.text, _short(message.id))
         except talking.Refused as refused:
             await self._say(message, refused.words)
             return
@@ -110,9 +116,12 @@ class Reception:
         if not self._desk.public_url:
             await self._say(message, NO_LINK)
             return
+        if not message.personal:  # whoever reads the link can make the account their own customer's
+            await self._say(message, NOT_HERE)
+            return
         code = secrets.token_urlsafe(CODE_BYTES)
-        await asyncio.to_thread(_offer, code, message)
-        await self._say(message, LINK.format(link=f"{self._desk.public_url}/chat/link/{code}"))
+        if await asyncio.to_thread(_offer, code, message):
+            await self._say(message, LINK.format(link=f"{self._desk.public_url}/chat/link/{code}"))
 
     async def _from_supervisor(
         self, channel: ChannelName, message: IncomingMessage, person: Person
@@ -132,8 +141,8 @@ class Reception:
         is_new = await asyncio.to_thread(_read_here, reader)
         if is_new or said:
             await self._say(message, words)
-        if is_new:
-            await self._show_what_is_open(channel, person)
+        # Not only where it is new: a process may have ended between that and this.
+        await self._show_what_is_open(channel, person)
 
     async def _show_what_is_open(self, channel: ChannelName, person: Person) -> None:
         """Have the cards of what waits already brought to them."""
@@ -198,7 +207,7 @@ class Reception:
         actor = person.actor(channel)
         approvals = self._desk.client.approvals
         try:
-            await approvals.act(decision.approval, action, by=actor, action_id=decision.id)
+            await approvals.act(decision.approval, action, by=actor, action_id=_short(decision.id))
         except UpdateForbiddenError as refused:
             card = await self._card(channel, decision, person)
             return DecisionReply(403, refused.reason, card)
@@ -262,10 +271,9 @@ class Reception:
         return card_of(view, self._desk.name_of, link=link, trouble=trouble)
 
 
-def talk_of(channel: ChannelName, message: IncomingMessage) -> str:
-    """The talk of this sender in this conversation: in a group each has their own."""
-    key = f"{channel}\0{message.conversation}\0{message.sender.account}"
-    return f"{channel}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+def _short(id: str) -> str:
+    """The id, or what stands for one that is longer than the engine takes."""
+    return id if len(id) <= LONGEST_ID else hashlib.sha256(id.encode()).hexdigest()
 
 
 def _customer(channel: ChannelName, account: str) -> tuple[int, str] | None:
@@ -275,9 +283,9 @@ def _customer(channel: ChannelName, account: str) -> tuple[int, str] | None:
         return None if customer is None else (customer.id, customer.name)
 
 
-def _offer(code: str, message: IncomingMessage) -> None:
+def _offer(code: str, message: IncomingMessage) -> bool:
     with writing(shop_database()) as session:
-        reaching.offer_link(
+        return reaching.offer_link(
             session,
             code,
             account=message.sender.account,

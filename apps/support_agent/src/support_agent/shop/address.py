@@ -16,6 +16,14 @@ class Address:
     data: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+def same_place(one: Address, other: Address) -> bool:
+    """Whether both are one conversation, however it is reached and whoever wrote from it: a channel
+    that has conversations names them in `data` as "conversation"."""
+    ids = (one.data.get("conversation"), other.data.get("conversation"))
+    same = ids[0] == ids[1] if any(ids) else one.data == other.data
+    return one.channel == other.channel and same
+
+
 WEB = Address("web")
 """Our own pages, which read the records."""
 

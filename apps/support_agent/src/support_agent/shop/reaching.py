@@ -8,10 +8,10 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from support_agent.shop.address import Address, address_of, text_of
+from support_agent.shop.address import Address, address_of, same_place, text_of
 from support_agent.shop.records import (
     Account,
     Dispatch,
@@ -22,6 +22,7 @@ from support_agent.shop.records import (
 )
 
 CODE_LIFE = timedelta(minutes=30)
+OFFERS_AT_ONCE = 5
 LONGEST_NAME = 200
 LONGEST_TROUBLE = 500
 
@@ -36,10 +37,16 @@ def customer_of_account(session: Session, channel: str, account: str) -> int | N
 
 def offer_link(
     session: Session, code: str, *, account: str, name: str, address: Address, now: datetime
-) -> None:
+) -> bool:
     """From now on, and for CODE_LIFE, whoever has the code and is signed in may say whose this
-    account is. `code` is a secret of at least 128 random bits."""
+    account is. `code` is a secret of at least 128 random bits. False where the account has
+    OFFERS_AT_ONCE already: those stand in its chat, and whoever goes on writing fills no table."""
     session.execute(delete(LinkCode).where(LinkCode.expires_at <= now))
+    mine = select(func.count()).where(
+        LinkCode.channel == address.channel, LinkCode.account == account
+    )
+    if (session.scalar(mine) or 0) >= OFFERS_AT_ONCE:
+        return False
     session.add(
         LinkCode(
             digest=digest_of(code),
@@ -50,6 +57,7 @@ def offer_link(
             expires_at=now + CODE_LIFE,
         )
     )
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,8 @@ def offered(session: Session, code: str, now: datetime) -> Offer | None:
 
 
 def link(session: Session, code: str, customer_id: int, now: datetime) -> Offer | None:
-    """The account is this customer's from now on, and the code is spent. None as `offered`.
+    """The account is this customer's from now on, and its codes are spent: all of them, or one
+    that lies about would give it to somebody else. None as `offered`.
 
     Atomic with: the transaction of `session`.
     """
@@ -87,6 +96,11 @@ def link(session: Session, code: str, customer_id: int, now: datetime) -> Offer 
     if spent is None:
         return None
     channel, account, name, address = spent
+    session.execute(
+        update(LinkCode)
+        .where(LinkCode.channel == channel, LinkCode.account == account)
+        .values(used_at=now)
+    )
     session.merge(
         Account(channel=channel, account=account, customer_id=customer_id, name=name, linked_at=now)
     )
@@ -104,12 +118,28 @@ def link_account(
     )
 
 
+def talk_id_of(channel: str, conversation: str, account: str, customer_id: int) -> str:
+    """The talk of this account in this conversation, as long as it is this customer's: in a group
+    each has their own."""
+    key = "\0".join((channel, conversation, account, str(customer_id)))
+    return f"{channel}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
 def address_of_talk(session: Session, talk_id: str) -> Address | None:
-    """Where the customer of this talk reads it beside our pages; None where only there."""
+    """Where the customer of this talk reads it beside our pages; None where only there, as in a
+    talk with an account that is another customer's by now, or nobody's."""
     talk = session.get(Talk, talk_id)
     if talk is None or talk.channel == "web":
         return None
-    return address_of(talk.channel, talk.address)
+    address = address_of(talk.channel, talk.address)
+    accounts = session.scalars(
+        select(Account.account).where(
+            Account.channel == talk.channel, Account.customer_id == talk.customer_id
+        )
+    )
+    conversation = address.data.get("conversation", "")
+    ids = (talk_id_of(talk.channel, conversation, each, talk.customer_id) for each in accounts)
+    return address if talk_id in ids else None
 
 
 # Supervisors.
@@ -128,7 +158,8 @@ class Reader:
 
 
 def read_here(session: Session, reader: Reader, now: datetime) -> bool:
-    """Questions are shown to this reader at this address from now on. Whether that is new."""
+    """Questions are shown to this reader at this address from now on. Whether that is new to
+    them."""
     key = (reader.channel, reader.id)
     known = session.get(Place, key)
     session.merge(
@@ -145,9 +176,9 @@ def read_here(session: Session, reader: Reader, now: datetime) -> bool:
 
 
 def read_no_more(session: Session, address: Address) -> None:
-    """Nobody reads at this address any more."""
+    """Nobody reads in this conversation any more, whoever it was that said so."""
     for place in session.scalars(select(Place).where(Place.channel == address.channel)):
-        if place.address == text_of(address):
+        if same_place(address_of(place.channel, place.address), address):
             session.delete(place)
 
 
@@ -189,8 +220,13 @@ class Sent:
 def prepare(
     session: Session, key: str, *, about: str, reader: str, address: Address, now: datetime
 ) -> Sent:
-    """The message of this key: it is to go out, unless it stands here already."""
+    """The message of this key: it is to go out, unless it stands here already. What stands in
+    another conversation than this reader's is out of our hands, and goes out anew."""
     row = session.get(Dispatch, key)
+    if row is not None and not same_place(address_of(row.channel, row.address), address):
+        session.delete(row)
+        session.flush()
+        row = None
     if row is None:
         row = Dispatch(
             key=key,
