@@ -5,6 +5,7 @@ waits while the channel does, so that the talk does not.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,8 +18,11 @@ from support_agent.channels.open import CHANNELS
 from support_agent.channels.port import Address, ChannelTrouble, MessageRef, Text, TryAgain
 from support_agent.clock import now
 from support_agent.shop import reaching
+from support_agent.shop.reaching import Sent
 from support_agent.shop.records import TalkLine
-from support_agent.workflow import records
+from support_agent.workflow import PATIENTLY, records
+
+_log = logging.getLogger(__name__)
 
 LINES_OF_ONE_EXECUTION = 50
 FIRST_PAUSE_SECONDS = 2.0
@@ -58,6 +62,33 @@ async def outbox(ctx: Context, talk_id: str) -> None:
 
 async def _deliver(ctx: Context, talk_id: str, number: int) -> None:
     await until_settled(ctx, lambda attempt: ctx.call_activity(send_line, talk_id, number, attempt))
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A line that has failed, as it was seen by whoever wants it sent again."""
+
+    talk_id: str
+    number: int
+    failed: Sent
+
+
+@app.orchestrator
+async def send_line_again(ctx: Context, again: Again) -> None:
+    """Send it. The outbox has gone on to later lines, and does not come back."""
+    if await ctx.call_activity(revive, again.failed):
+        await _deliver(ctx, again.talk_id, again.number)
+
+
+@app.activity(retry=PATIENTLY)
+def revive(failed: Sent) -> bool:
+    """It waits again; False where it is not as it was seen. A repeated call may say so too, and
+    then it waits already."""
+    with records() as session:
+        if reaching.revive(session, failed, now()):
+            return True
+        sent = reaching.sent_by(session, failed.key)
+        return sent is not None and sent.state == "waiting"
 
 
 @app.orchestrator
@@ -116,10 +147,18 @@ async def attempt_to_send(key: str, address: Address, text: Text, attempt: int) 
             ref = await channel.send(address, text, key=key)
         except ChannelTrouble as error:
             trouble = error
+        except Exception as error:  # a channel that breaks is in trouble too, and that is shown
+            trouble = broken(address, error)
         else:
             await asyncio.to_thread(keep_sent, key, ref)
             return None
     return await asyncio.to_thread(keep_trouble, key, trouble, attempt)
+
+
+def broken(address: Address, error: Exception) -> TryAgain:
+    """What stands for an error that the port does not know. Its own text may hold anything."""
+    _log.error("the channel %s broke: %s", address.channel, type(error).__name__)
+    return TryAgain(f"The channel {address.channel} broke: {type(error).__name__}.")
 
 
 def keep_sent(key: str, ref: MessageRef, shows: str = "") -> None:
@@ -153,6 +192,7 @@ def _prepare_line(key: str, talk_id: str, number: int) -> tuple[Address, Text] |
             select(TalkLine).where(TalkLine.talk_id == talk_id, TalkLine.number == number)
         )
         if address is None or line is None or line.author == "customer":
+            reaching.let_go(session, key, now())
             return None
         moment = now()
         sent = reaching.prepare(session, key, about=talk_id, reader="", address=address, now=moment)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from msgspec import structs
+
 from adjourn import (
     ApprovalView,
     Authenticator,
@@ -25,14 +27,17 @@ from support_agent.channels.delivery import (
     ATTEMPTS,
     SOON,
     attempt_to_send,
+    broken,
     keep_sent,
     keep_trouble,
     pause_after,
+    until_settled,
 )
 from support_agent.channels.open import CHANNELS
 from support_agent.channels.port import (
     ApprovalCard,
     ChannelTrouble,
+    Message,
     MessageRef,
     Text,
     TryAgain,
@@ -40,11 +45,13 @@ from support_agent.channels.port import (
 from support_agent.channels.questions import card_of
 from support_agent.clock import now
 from support_agent.shop import reaching
+from support_agent.shop.address import same_place
 from support_agent.shop.reaching import Reader, Sent
-from support_agent.workflow import records
+from support_agent.workflow import PATIENTLY, records
 
 NOTICES_OF_ONE_EXECUTION = 50
 REFRESHED_LIMIT = 60  # readers of one message that Teams lets see a view of their own
+NOT_FOR_YOU = "This question is not for you any more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +99,50 @@ def desk() -> Desk:
 async def keep_cards(ctx: Context, notice: Notice) -> None:
     """Bring the cards of an approval up to date until it has ended and all of them say so."""
     behind: dict[tuple[str, str], int] = {}
+    final = notice.final
     for _ in range(NOTICES_OF_ONE_EXECUTION):
         for channel, reader in await ctx.call_activity(readers_of, notice.id):
             behind[channel, reader] = 0
         if "reminded" in notice.what:
-            await ctx.call_activity(remind, notice.id, notice.version)
+            await _remind(ctx, notice)
         pause = await _show_all(ctx, notice.id, behind)
         heard = ctx.wait_for_external_event("Notice", Notice)
         while pause is not None and not heard.done():
             await ctx.when_any(heard, ctx.create_timer(timedelta(seconds=pause)))
             if not heard.done():
                 pause = await _show_all(ctx, notice.id, behind)
-        if notice.final and not behind:
+        if final and not behind:
             return
         notice = await heard
-    ctx.continue_as_new(notice)
+        final = final or notice.final  # whoever comes later asks for the cards after the end too
+    ctx.continue_as_new(structs.replace(notice, final=final))
+
+
+async def _remind(ctx: Context, notice: Notice) -> None:
+    try:
+        await ctx.call_activity(remind, notice.id, notice.version)
+    except TaskFailedError as error:
+        ctx.logger.error("nobody was reminded of %s: %s", notice.id, error)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Whose card of what."""
+
+    approval_id: str
+    channel: str
+    reader: str
+
+
+@app.orchestrator
+async def show_again(ctx: Context, card: Card) -> None:
+    """Bring one card up to date whose approval nobody watches any more."""
+    await until_settled(
+        ctx,
+        lambda attempt: ctx.call_activity(
+            show, card.approval_id, card.channel, card.reader, attempt
+        ),
+    )
 
 
 async def _show_all(
@@ -133,7 +169,7 @@ async def _show_all(
     return min(pauses) if pauses else None
 
 
-@app.activity(retry=SOON, timeout=timedelta(minutes=1))
+@app.activity(retry=PATIENTLY, timeout=timedelta(minutes=1))
 async def readers_of(approval_id: str) -> list[tuple[str, str]]:
     """Who has a card of it, and who may decide it and has a place: channel and reader."""
     has, places = await asyncio.to_thread(_has_and_places, approval_id)
@@ -152,34 +188,44 @@ async def readers_of(approval_id: str) -> list[tuple[str, str]]:
 async def show(approval_id: str, channel: str, reader_id: str, attempt: int) -> float | None:
     """Send the reader's card of this approval, or bring the one they have up to date. None when
     that is settled, else after how many seconds to try again."""
-    prepared = await asyncio.to_thread(_prepare, approval_id, channel, reader_id)
-    if prepared is None:
+    key = key_of("card", approval_id, channel, reader_id)
+    reader, sent = await asyncio.to_thread(_known, key, channel, reader_id)
+    message = reader and await _message_for(approval_id, reader, sent)
+    shows = hashlib.sha256(repr(message).encode()).hexdigest()
+    if reader is None or message is None or (sent is not None and sent.shows == shows):
+        await asyncio.to_thread(_let_go, key)
         return None
-    reader, sent = prepared
-    person = desk().person_of(reader)
-    view = person and await desk().view_of(approval_id, person, channel)
-    if view is None:
-        return None
-    card = await draw(view, reader)
-    shows = hashlib.sha256(repr(card).encode()).hexdigest()
-    if shows == sent.shows or (not sent.message_id and not card.open):
-        return None
+    sent = await asyncio.to_thread(_prepare, key, approval_id, reader)
     try:
-        ref = await _put(sent, reader, card)
+        ref = await _put(sent, reader, message)
     except ChannelTrouble as trouble:
-        return await asyncio.to_thread(keep_trouble, sent.key, trouble, attempt)
-    await asyncio.to_thread(keep_sent, sent.key, ref, shows)
+        return await asyncio.to_thread(keep_trouble, key, trouble, attempt)
+    except Exception as error:
+        trouble = broken(reader.address, error)
+        return await asyncio.to_thread(keep_trouble, key, trouble, attempt)
+    await asyncio.to_thread(keep_sent, key, ref, shows)
     return None
 
 
-async def _put(sent: Sent, reader: Reader, card: ApprovalCard) -> MessageRef:
+async def _message_for(approval_id: str, reader: Reader, sent: Sent | None) -> Message | None:
+    """What the reader is to see of it now; None for somebody who has seen nothing and need not."""
+    person = desk().person_of(reader)
+    view = person and await desk().view_of(approval_id, person, reader.channel)
+    has_one = sent is not None and sent.message_id
+    if view is None:
+        return Text(NOT_FOR_YOU, "system") if has_one else None
+    card = await draw(view, reader)
+    return card if card.open or has_one else None
+
+
+async def _put(sent: Sent, reader: Reader, message: Message) -> MessageRef:
     channel = CHANNELS.get(reader.channel)
     if channel is None:
         raise TryAgain(f"The channel {reader.channel} is not open here.")
     if not sent.message_id:
-        return await channel.send(reader.address, card, key=sent.key)
+        return await channel.send(reader.address, message, key=sent.key)
     ref = MessageRef(reader.address, sent.message_id)
-    await channel.update(ref, card)
+    await channel.update(ref, message)
     return ref
 
 
@@ -227,34 +273,33 @@ def _has_and_places(approval_id: str) -> tuple[list[tuple[str, str]], Sequence[R
         return has, reaching.readers(session)
 
 
-def _prepare(approval_id: str, channel: str, reader_id: str) -> tuple[Reader, Sent] | None:
+def _known(key: str, channel: str, reader_id: str) -> tuple[Reader | None, Sent | None]:
+    """The reader, and their card where they read now."""
     with records() as session:
-        reader = reaching.reader_of(session, channel, reader_id)
-        if reader is None:
-            return None
-        key = key_of("card", approval_id, channel, reader_id)
-        sent = reaching.prepare(
-            session,
-            key,
-            about=approval_id,
-            reader=reader_id,
-            address=reader.address,
-            now=now(),
+        reader, sent = (
+            reaching.reader_of(session, channel, reader_id),
+            reaching.sent_by(session, key),
         )
-        return reader, sent
+    if reader is not None and sent is not None and not same_place(sent.address, reader.address):
+        sent = None
+    return reader, sent
+
+
+def _let_go(key: str) -> None:
+    with records() as session:
+        reaching.let_go(session, key, now())
+
+
+def _prepare(key: str, approval_id: str, reader: Reader) -> Sent:
+    with records() as session:
+        return reaching.prepare(
+            session, key, about=approval_id, reader=reader.id, address=reader.address, now=now()
+        )
 
 
 def _is_new(key: str, approval_id: str, reader: Reader) -> bool:
-    with records() as session:
-        sent = reaching.prepare(
-            session,
-            key,
-            about=approval_id,
-            reader=reader.id,
-            address=reader.address,
-            now=now(),
-        )
-        return sent.state == "waiting" and not sent.trouble
+    sent = _prepare(key, approval_id, reader)
+    return sent.state == "waiting" and not sent.trouble
 
 
 def _deciders(channel: str) -> tuple[str, ...]:

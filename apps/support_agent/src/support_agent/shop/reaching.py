@@ -259,13 +259,28 @@ def had_trouble(
     row.state, row.trouble, row.changed_at = state, trouble[:LONGEST_TROUBLE], now
 
 
-def revive(session: Session, key: str, now: datetime) -> Sent | None:
-    """What has failed waits again; None for a key of which nothing has."""
+def let_go(session: Session, key: str, now: datetime) -> None:
+    """There is nothing to send for this key now, so nothing about it is in trouble."""
     row = session.get(Dispatch, key)
-    if row is None or row.state != "failed":
-        return None
+    if row is None or not row.message_id:
+        session.execute(delete(Dispatch).where(Dispatch.key == key))
+    elif row.state != "sent":
+        row.state, row.trouble, row.changed_at = "sent", "", now
+
+
+def sent_by(session: Session, key: str) -> Sent | None:
+    """What is known of the message of this key."""
+    row = session.get(Dispatch, key)
+    return None if row is None else _sent(row)
+
+
+def revive(session: Session, failed: Sent, now: datetime) -> bool:
+    """What has failed waits again; False where it is not as it was when it was looked at."""
+    row = session.get(Dispatch, failed.key)
+    if row is None or _sent(row) != failed or failed.state != "failed":
+        return False
     row.state, row.changed_at = "waiting", now
-    return _sent(row)
+    return True
 
 
 def sent_about(session: Session, about: str) -> list[Sent]:

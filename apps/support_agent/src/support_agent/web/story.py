@@ -60,8 +60,9 @@ class Shown:
     sources: tuple[Source, ...]
     card: Card | None
     card_is_whole: bool
-    undelivered: str
-    """Why it has not reached the customer where they read it; for the staff."""
+    undelivered: tuple[str, str] | None
+    """Whether it may yet reach the customer where they read it, and why it has not; for the
+    staff."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def _shown(
                 sources=tuple(_sources(line, articles)),
                 card=card,
                 card_is_whole=viewer.side == "customer" and line.case_id not in cased,
-                undelivered=lost[line.number].trouble if line.number in lost else "",
+                undelivered=_undelivered(lost.get(line.number)),
             )
         )
         cased.add(line.case_id)
@@ -185,6 +186,13 @@ def _who(line: LineView, viewer: Viewer) -> str:
             return one_line(line.name) or "A person of our team"
         case "system":
             return "Note"
+
+
+def _undelivered(sent: Sent | None) -> tuple[str, str] | None:
+    if sent is None:
+        return None
+    words = "Not delivered" if sent.state == "failed" else "Not delivered yet"
+    return words, one_line(sent.trouble, reaching.LONGEST_TROUBLE)
 
 
 def _joins(before: LineView, line: LineView) -> bool:

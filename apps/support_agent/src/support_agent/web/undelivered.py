@@ -8,12 +8,19 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from adjourn import AdjournError, Client, Notice, watcher_id
-from support_agent.channels.delivery import outbox_of
+from adjourn import (
+    Client,
+    InstanceFinishedError,
+    InstanceNotFoundError,
+    Notice,
+    watcher_id,
+)
+from support_agent.channels.delivery import Again, outbox_of, send_line_again
+from support_agent.channels.desk import Card, show_again
 from support_agent.clock import now
 from support_agent.shop import reaching, talks
 from support_agent.shop.database import shop_database, writing
-from support_agent.shop.reaching import Sent
+from support_agent.shop.reaching import LONGEST_TROUBLE, Sent
 from support_agent.web.forms import form_of
 from support_agent.web.identity import may_write
 from support_agent.web.site import page, read, root_of, site_of
@@ -38,6 +45,8 @@ class Lost:
     trouble: str
     failed: bool
     """For good; otherwise it is tried again by itself."""
+    can_go_again: bool
+    """Whether it makes sense to send it now; nobody needs an old reminder."""
     at: When
 
 
@@ -68,28 +77,37 @@ async def send_again(request: Request) -> Response:
     if not may_write(visit.actor):
         raise HTTPException(403, MAY_NOT_SEND)
     form = await form_of(request)
-    sent = await run_in_threadpool(_revive, form.get("key", ""))
-    if sent is not None:
-        await _tell(site_of(request).client, sent)
+    key = form.get("key", "")
+    failed = await read(lambda session: reaching.sent_by(session, key))
+    if failed is not None and failed.state == "failed" and not _is_reminder(failed):
+        await _tell(site_of(request).client, failed)
+        await run_in_threadpool(_revive, failed)
     return RedirectResponse(f"{root_of(request)}/undelivered", 303)
 
 
-async def _tell(client: Client, sent: Sent) -> None:
-    """Whoever sends it, that it waits again. What has ended sends nothing any more."""
+async def _tell(client: Client, failed: Sent) -> None:
+    """Have it sent, before the page says that it waits: once for each time that it failed."""
+    id = f"again:{reaching.digest_of(f'{failed.key}/{failed.changed_at.isoformat()}')[:40]}"
+    outbox, _, number = failed.key.rpartition("/")
+    if outbox == outbox_of(failed.about):
+        again = Again(failed.about, int(number), failed)
+        await client.start(send_line_again, again, id=id, on_conflict="return_existing")
+        return
     try:
-        outbox, _, number = sent.key.rpartition("/")
-        if outbox == outbox_of(sent.about):
-            await client.raise_event(outbox, "Line", int(number))
-        else:
-            notice = Notice(id=sent.about, version=0, what=[])
-            await client.raise_event(watcher_id(sent.about), "Notice", notice)
-    except AdjournError as error:
-        raise HTTPException(409, "What it is about has ended; it is not sent any more.") from error
+        notice = Notice(id=failed.about, version=0, what=[])
+        await client.raise_event(watcher_id(failed.about), "Notice", notice, event_id=id)
+    except (InstanceNotFoundError, InstanceFinishedError):
+        card = Card(failed.about, failed.address.channel, failed.reader)
+        await client.start(show_again, card, id=id, on_conflict="return_existing")
 
 
-def _revive(key: str) -> Sent | None:
+def _revive(failed: Sent) -> None:
     with writing(shop_database()) as session:
-        return reaching.revive(session, key, now())
+        reaching.revive(session, failed, now())
+
+
+def _is_reminder(sent: Sent) -> bool:
+    return sent.key.startswith("reminder/")
 
 
 def _lost(session: Session, visit: Visit, sent: Sent) -> Lost:
@@ -97,11 +115,25 @@ def _lost(session: Session, visit: Visit, sent: Sent) -> Lost:
     if talk is not None:
         what, href = f"A line to {one_line(talk.customer_name)}", f"{visit.root}/{talk.id}#end"
     else:
-        person = visit.people.find_account(sent.address.channel, sent.reader)
-        name = one_line(person.name) if person is not None else "a team's channel"
-        kind = "A reminder" if sent.key.startswith("reminder/") else "The card"
-        what, href = f"{kind} for {name}", f"/approvals/{sent.about}"
+        kind = "A reminder" if _is_reminder(sent) else "The card"
+        what, href = f"{kind} for {_name_of(session, visit, sent)}", f"/approvals/{sent.about}"
     channel = CHANNELS.get(sent.address.channel, sent.address.channel)
-    failed = sent.state == "failed"
-    trouble = one_line(sent.trouble)
-    return Lost(sent.key, what, href, channel, trouble, failed, ago(sent.changed_at, now()))
+    return Lost(
+        key=sent.key,
+        what=what,
+        href=href,
+        channel=channel,
+        trouble=one_line(sent.trouble, LONGEST_TROUBLE),
+        failed=sent.state == "failed",
+        can_go_again=sent.state == "failed" and not _is_reminder(sent),
+        at=ago(sent.changed_at, now()),
+    )
+
+
+def _name_of(session: Session, visit: Visit, sent: Sent) -> str:
+    person = visit.people.find_account(sent.address.channel, sent.reader)
+    if person is not None:
+        return one_line(person.name)
+    place = reaching.reader_of(session, sent.address.channel, sent.reader)
+    in_a_team = place is not None and not place.personal
+    return "a team's channel" if in_a_team else "somebody who is not on the list of people now"
