@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from sqlalchemy import Engine
 
-from adjourn import Reject, Status, watcher_id
+from adjourn import Reject, Status, Undo, watcher_id
 from apps.support_agent.tests.reaching.scene import AMINA, DOUBLE, JONAS, Scene, playing
 from support_agent import talking
 from support_agent.channels import desk as desks
@@ -246,6 +247,48 @@ def test_who_has_left_sees_the_question_no_more(play: Play) -> None:
             assert scene.texts("t/lena")[-1] == "This question is not for you any more."
         finally:
             people.people["lena"] = left  # pyright: ignore[reportAttributeAccessIssue]
+
+    play(test)
+
+
+def test_an_approval_that_was_undone_is_open_again_on_every_card(play: Play) -> None:
+    async def test(scene: Scene) -> None:
+        for account in ("t/lena", "t/omar"):
+            await scene.write(account, "")
+        await scene.open_case()
+        [card] = await scene.until(lambda: scene.cards("t/lena"))
+        await scene.until(lambda: scene.cards("t/omar"))
+        reply = await scene.decide("t/lena", card)
+        assert reply.code == 200 and reply.card is not None
+        lena = scene.desk.people.find("lena")
+        assert lena is not None
+        undo = Undo(version=reply.card.version)
+        await scene.client.approvals.act(card.id, undo, by=lena.actor("web"))
+        for account in ("t/lena", "t/omar"):
+            await scene.until(
+                lambda who=account: scene.cards(who)[0].version > reply.card.version  # pyright: ignore[reportOptionalMemberAccess]  # asserted above
+            )
+            [now_] = scene.cards(account)
+            assert now_.open and now_.allowed == ("approve", "reject")
+        assert (await scene.decide("t/omar", card, id="late")).code == 409, "of before the undoing"
+
+    play(test)
+
+
+def test_who_loses_the_role_keeps_no_buttons_and_decides_nothing(play: Play) -> None:
+    async def test(scene: Scene) -> None:
+        await scene.write("t/lena", "")
+        await scene.open_case()
+        [card] = await scene.until(lambda: scene.cards("t/lena"))
+        people = scene.desk.people.people  # pyright: ignore[reportAttributeAccessIssue]  # a test's people
+        before = people["lena"]
+        people["lena"] = structs.replace(before, roles=["viewer"])
+        try:
+            assert (await scene.decide("t/lena", card)).code == 403
+            await scene.write("t/omar", "hello")
+            await scene.until(lambda: scene.cards("t/lena")[0].allowed == ())
+        finally:
+            people["lena"] = before
 
     play(test)
 

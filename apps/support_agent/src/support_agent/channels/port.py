@@ -226,5 +226,6 @@ class Inbound(Protocol):
         ...
 
     async def on_removed(self, channel: ChannelName, address: Address) -> None:
-        """This place is gone: nothing is sent there any more, until somebody writes from it."""
+        """This place is gone: no question is shown there until somebody writes from it. What is
+        said to a customer there is still tried, so that what is lost is seen."""
         ...
