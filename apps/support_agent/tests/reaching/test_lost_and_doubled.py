@@ -328,7 +328,7 @@ def test_a_word_after_the_last_notice_lets_the_watcher_end(play: Play) -> None:
         await scene.write("t/lena", "")
         await scene.open_case()
         [card] = await scene.until(lambda: scene.cards("t/lena"))
-        channel.trouble = TryAgain("busy", after=0.5)
+        channel.trouble = TryAgain("busy")
         await reject(scene, card)
         await ended(scene, card.id)  # it can be undone no more, and the watcher was told
         await scene.write("t/grace", "hello")
@@ -355,6 +355,38 @@ def test_a_channel_that_breaks_is_shown_and_tried_again(play: Play, database: En
         channel.trouble = None
         await scene.until(lambda: scene.cards("t/lena"))
         await scene.until(lambda: in_trouble(database) == [])
+
+    play(test, channel)
+
+
+class Limited(FakeChannel):
+    """Asks for Lena's next card in an hour, and is twice busy for Omar's."""
+
+    lenas = 0
+    omars = 0
+
+    async def send(self, to: Address, message: Message, *, key: str) -> MessageRef:
+        if isinstance(message, ApprovalCard) and to.data["user"] == "29:t/lena":
+            self.lenas += 1
+            raise TryAgain("429", after=3600.0)
+        if isinstance(message, ApprovalCard) and self.omars < 2:
+            self.omars += 1
+            raise TryAgain("busy")
+        return await super().send(to, message, key=key)
+
+
+@pytest.mark.slow
+def test_a_reader_is_not_tried_sooner_because_another_is(play: Play) -> None:
+    channel = Limited("fake")
+
+    async def test(scene: Scene) -> None:
+        for account in ("t/lena", "t/omar"):
+            await scene.write(account, "")
+            await scene.told(account, "comes here as a card")
+        await scene.open_case()
+        await scene.until(lambda: scene.cards("t/omar"))
+        await scene.write("t/omar", "hello")
+        assert channel.lenas == 1
 
     play(test, channel)
 

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec import structs
 
@@ -95,22 +95,35 @@ def desk() -> Desk:
     return DESKS[-1]
 
 
+@dataclass(slots=True)
+class _Behind:
+    """A card that is not as it should be."""
+
+    attempts: int
+    due: datetime
+    """When to try next: no sooner than its channel has asked for, whatever others do."""
+    asked: bool = False
+    """Whether the channel has; our own pause ends when there is news."""
+
+
 @app.orchestrator
 async def keep_cards(ctx: Context, notice: Notice) -> None:
     """Bring the cards of an approval up to date until it has ended and all of them say so."""
-    behind: dict[tuple[str, str], int] = {}
+    behind: dict[tuple[str, str], _Behind] = {}
     final = notice.final
     for _ in range(NOTICES_OF_ONE_EXECUTION):
         for channel, reader in await ctx.call_activity(readers_of, notice.id):
-            behind[channel, reader] = 0
+            key = (channel, reader)
+            if key not in behind or not behind[key].asked:
+                behind[key] = _Behind(0, ctx.current_utc_datetime)
         if "reminded" in notice.what:
             await _remind(ctx, notice)
-        pause = await _show_all(ctx, notice.id, behind)
+        await _show_all(ctx, notice.id, behind)
         heard = ctx.wait_for_external_event("Notice", Notice)
-        while pause is not None and not heard.done():
-            await ctx.when_any(heard, ctx.create_timer(timedelta(seconds=pause)))
+        while behind and not heard.done():
+            await ctx.when_any(heard, ctx.create_timer(min(each.due for each in behind.values())))
             if not heard.done():
-                pause = await _show_all(ctx, notice.id, behind)
+                await _show_all(ctx, notice.id, behind)
         if final and not behind:
             return
         notice = await heard
@@ -145,28 +158,25 @@ async def show_again(ctx: Context, card: Card) -> None:
     )
 
 
-async def _show_all(
-    ctx: Context, approval_id: str, behind: dict[tuple[str, str], int]
-) -> float | None:
-    """Try each that is behind; after how many seconds to try again, or None: all are settled."""
-    keys = list(behind)
+async def _show_all(ctx: Context, approval_id: str, behind: dict[tuple[str, str], _Behind]) -> None:
+    """Try each that is due; what is settled is behind no more."""
+    keys = [key for key, each in behind.items() if each.due <= ctx.current_utc_datetime]
     shown = [
-        ctx.call_activity(show, approval_id, channel, reader, behind[channel, reader] + 1)
+        ctx.call_activity(show, approval_id, channel, reader, behind[channel, reader].attempts + 1)
         for channel, reader in keys
     ]
-    pauses: list[float] = []
     for key, task in zip(keys, shown, strict=True):
+        behind[key].attempts += 1
         try:
             pause = await task
         except TaskFailedError as error:
             ctx.logger.error("a card of %s was not shown: %s", approval_id, error)
-            pause = pause_after(behind[key] + 1, None)
+            pause = pause_after(behind[key].attempts, None)
         if pause is None:
             del behind[key]
         else:
-            behind[key] += 1
-            pauses.append(pause)
-    return min(pauses) if pauses else None
+            behind[key].due = ctx.current_utc_datetime + timedelta(seconds=pause)
+            behind[key].asked = pause > (pause_after(behind[key].attempts, None) or 0.0)
 
 
 @app.activity(retry=PATIENTLY, timeout=timedelta(minutes=1))
