@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 from sqlalchemy import Engine
 
-from adjourn import Reject, Status, Undo, watcher_id
+from adjourn import Notice, Reject, Status, Undo, watcher_id
 from apps.support_agent.tests.reaching.scene import AMINA, DOUBLE, JONAS, Scene, playing
 from support_agent import talking
 from support_agent.channels import desk as desks
@@ -332,7 +332,7 @@ def test_a_word_after_the_last_notice_lets_the_watcher_end(play: Play) -> None:
         await reject(scene, card)
         await ended(scene, card.id)  # it can be undone no more, and the watcher was told
         await scene.write("t/grace", "hello")
-        notice = desks.Notice(id=card.id, version=0, what=[])
+        notice = Notice(id=card.id, version=0, what=[])
         await scene.client.raise_event(watcher_id(card.id), "Notice", notice)
         before = channel.refused
         await scene.until(lambda: channel.refused > before + 1)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from apps.support_agent.tests.reaching.scene import (
     Scene,
     playing,
 )
+from support_agent.case import Request, refund_case
 from support_agent.channels.port import (
     Address,
     Message,
@@ -27,7 +29,8 @@ from support_agent.channels.port import (
 from support_agent.channels.testing import FakeChannel
 from support_agent.clock import now
 from support_agent.shop import reaching, talks
-from support_agent.shop.database import reading, writing
+from support_agent.shop.cases import Case, open_case
+from support_agent.shop.database import reading, shop_database, writing
 from support_agent.shop.shipped import import_shipped
 
 Play = Callable[[Callable[[Scene], Awaitable[None]]], None]
@@ -189,6 +192,25 @@ def test_a_reason_is_needed_to_reject(play: Play) -> None:
         reply = await scene.decide("t/lena", card, action="reject", comment="")
         assert reply.code == 422
         reply = await scene.decide("t/lena", card, action="reject", comment="It was once.")
+        assert reply.code == 200
+
+    play(test)
+
+
+def test_what_is_of_high_risk_is_rejected_on_a_card_and_approved_in_the_dashboard(
+    play: Play,
+) -> None:
+    async def test(scene: Scene) -> None:
+        await scene.write("t/grace", "")
+        request = Request("R-9001", "A-1203", Decimal("150.00"), "It never came.")
+        with writing(shop_database()) as session:
+            open_case(session, Case("R-9001", "A-1203", Decimal("150.00"), "It never came."))
+        await scene.client.start(refund_case, request, id="R-9001")
+        [card] = await scene.until(lambda: scene.cards("t/grace"))
+        assert card.allowed == ("reject",) and "in the dashboard" in card.status
+        reply = await scene.decide("t/grace", card)
+        assert reply.code == 422 and "in the dashboard" in reply.words
+        reply = await scene.decide("t/grace", card, action="reject", comment="It did come.")
         assert reply.code == 200
 
     play(test)

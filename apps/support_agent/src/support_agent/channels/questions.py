@@ -39,9 +39,15 @@ def card_of(
         facts=tuple(_facts(view))[:FACTS_SHOWN],
         said=_said(view),
         link=link,
-        allowed=tuple(each for each in DECISIONS if each in view.allowed),
+        allowed=tuple(each for each in DECISIONS if each in view.allowed and fits(view, each)),
         trouble=trouble,
     )
+
+
+def fits(view: ApprovalView, decision: str) -> bool:
+    """Whether a card is the place for it. At high risk the dashboard asks for a comment and for a
+    held button before it approves, and a card has neither: there it leads to the dashboard."""
+    return decision != "approve" or view.request.risk != "high"
 
 
 def is_open(view: ApprovalView) -> bool:
@@ -54,6 +60,8 @@ def status_of(view: ApprovalView, name_of: NameOf) -> str:
     state, request = view.state, view.request
     by = " and ".join(map(name_of, state.decided_by))
     match state.status:
+        case "open" | "claimed" if request.risk == "high" and "approve" in view.allowed:
+            words = "Approve it in the dashboard: the risk is high"
         case "open" | "claimed" | "info_requested" if state.votes:
             words = f"{len(state.votes)} of {request.need} have approved"
         case "claimed":
