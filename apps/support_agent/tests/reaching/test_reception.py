@@ -33,6 +33,8 @@ from support_agent.shop.cases import Case, open_case
 from support_agent.shop.database import reading, shop_database, writing
 from support_agent.shop.shipped import import_shipped
 
+pytestmark = pytest.mark.slow
+
 Play = Callable[[Callable[[Scene], Awaitable[None]]], None]
 
 
@@ -291,7 +293,6 @@ def test_nothing_is_sent_to_a_place_that_is_gone(play: Play) -> None:
     play(test)
 
 
-@pytest.mark.slow
 def test_the_outcome_comes_by_itself_once_after_a_restart(database: Engine, tmp_path: Path) -> None:
     """The process ends between the decision and the word to the customer."""
     channel = FakeChannel("fake")

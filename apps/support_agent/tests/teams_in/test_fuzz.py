@@ -21,6 +21,8 @@ from apps.support_agent.tests.teams_in.connector import (
 )
 from apps.support_agent.tests.teams_in.place import MESSAGES, Place, check_valid
 
+pytestmark = pytest.mark.slow
+
 ANSWERS = {200, 400, 401, 501}
 BASES = [
     message(),

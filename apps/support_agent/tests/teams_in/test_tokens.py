@@ -41,6 +41,8 @@ from support_agent.channels.teams.tokens import (
     ServiceTokens,
 )
 
+pytestmark = pytest.mark.slow
+
 AGENT_365 = "5a807f24-c9de-44ee-a3a7-329e88a00ffc"  # the SDK accepts Entra's tokens for this one
 OTHER_TENANT = "12121212-3434-5656-7878-909090909090"
 

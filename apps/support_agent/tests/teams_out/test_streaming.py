@@ -23,6 +23,8 @@ from support_agent.channels.teams.streaming import (
 )
 from support_agent.channels.testing import approval_card
 
+pytestmark = pytest.mark.slow
+
 WHOLE = "Your order was **delivered** on Monday. Shall I ask for a refund?"
 WORDS = WHOLE.split(" ")
 

@@ -16,6 +16,8 @@ from support_agent.shop import reaching
 from support_agent.shop.database import reading, writing
 from support_agent.web.forms import new_id
 
+pytestmark = pytest.mark.slow
+
 OPEN_TABS = 4
 
 
