@@ -305,6 +305,7 @@ def test_a_long_word_makes_no_page_wider(desk: Desk, visitor: Visit, width: int)
     assert wide == []
 
 
+@pytest.mark.slow
 def test_exports_hold_no_formula(desk: Desk) -> None:
     for id in ("all", "text-54"):
         answer = desk.get(f"/approvals/{id}/audit.csv", "ivo")

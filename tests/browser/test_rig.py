@@ -212,6 +212,7 @@ def test_a_server_comes_back_where_it_was_after_a_stop_and_after_a_kill(
     assert server.http.get("/api/v1/instances/a").json()["status"] == "Running"
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_start_says_why(serve: Serve) -> None:
     with pytest.raises(AssertionError, match="There is no module 'nowhere'"):
         serve("nowhere:app")

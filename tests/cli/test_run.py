@@ -123,6 +123,7 @@ def test_it_serves_until_it_is_asked_to_stop_and_then_ends_well(
     assert "in use" in taken.stderr and "--port" in taken.stderr
 
 
+@pytest.mark.slow
 def test_a_request_that_waits_does_not_hold_up_the_stop(
     running: tuple[subprocess.Popen[str], str],
 ) -> None:
@@ -240,6 +241,7 @@ def test_what_cannot_be_served_is_said_in_one_line(
     assert not (folder / "x.db").exists()
 
 
+@pytest.mark.slow
 def test_other_commands_do_not_import_the_server(folder: Path) -> None:
     probe = (
         "import sys, adjourn.cli as cli; cli.main(['list', '--at', 'http://127.0.0.1:9']); "

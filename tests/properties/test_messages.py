@@ -24,6 +24,7 @@ def check_messages(world: World) -> None:
     assert max(Counter(world.answers()).values(), default=1) == 1
 
 
+@pytest.mark.slow
 @examples(150)
 @given(programs(only_waits=True), choices)
 def test_every_event_is_given_once_to_a_live_wait_or_still_there(

@@ -43,6 +43,7 @@ def check_every_prefix(life: Life) -> None:
         execution.close()
 
 
+@pytest.mark.slow
 @examples(100)
 @given(programs(), choices)
 def test_every_prefix_goes_on_as_the_live_execution_did(program: Program, drawn: list[int]) -> None:
@@ -134,5 +135,6 @@ def played_with_hash_seed(seed: int) -> str:
     return played.stdout
 
 
+@pytest.mark.slow
 def test_python_hash_seeds_change_nothing() -> None:
     assert played_with_hash_seed(1) == played_with_hash_seed(2)

@@ -146,6 +146,7 @@ def test_a_parked_execution_that_is_let_go_is_freed_at_once_and_without_the_coll
     assert left < 50, f"{left / 50:.1f} objects are left of each"
 
 
+@pytest.mark.slow
 def test_two_thousand_executions_let_go_leave_nothing():
     histories = [history_of(name) for name in ARRIVALS]
     for history in histories:

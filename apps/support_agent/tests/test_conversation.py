@@ -227,6 +227,7 @@ def test_nobody_comes_and_the_customer_is_told(customers: Customers) -> None:
     assert talk is not None and talk.mode == "agent"
 
 
+@pytest.mark.slow
 def test_a_long_talk_begins_anew_and_forgets_nothing_that_matters(customers: Customers) -> None:
     open_case(customers)
     for _ in range(30):

@@ -45,6 +45,7 @@ def test_the_whole_story_pays_once_and_keeps_its_files(tmp_path: Path) -> None:
     assert (kept / "support.db").exists()
 
 
+@pytest.mark.slow
 def test_an_old_story_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "shop.db").write_text("precious", encoding="utf-8")
 

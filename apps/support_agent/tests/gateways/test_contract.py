@@ -25,6 +25,8 @@ from support_agent.shop.database import reading, writing
 from support_agent.shop.errors import KeyReused
 from support_agent.shop.ledger import entries
 
+pytestmark = pytest.mark.slow
+
 TEAPOT = Decimal("64.50")
 
 

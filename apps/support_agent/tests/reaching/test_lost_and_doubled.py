@@ -25,6 +25,8 @@ from support_agent.shop import reaching
 from support_agent.shop.database import reading, writing
 from support_agent.shop.reaching import Reader
 
+pytestmark = pytest.mark.slow
+
 Play = Callable[..., None]
 
 

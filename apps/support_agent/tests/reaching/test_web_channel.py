@@ -26,6 +26,8 @@ from support_agent.shop.records import Customer
 from support_agent.web import create_chat
 from support_agent.web.identity import COOKIE
 
+pytestmark = pytest.mark.slow
+
 TALK = "a0" * 16
 LINE = re.compile(
     r'<li class="line line-(?P<author>\w+)[^>]*>\s*'

@@ -31,6 +31,8 @@ from support_agent.channels.teams.settings import TeamsSettings
 from support_agent.channels.testing import approval_card
 from support_agent.clock import now
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 
 

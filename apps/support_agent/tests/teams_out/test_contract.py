@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import pytest
+
 from apps.support_agent.tests.teams_out.stage import Clock, stage_on
 from support_agent.channels.port import (
     Address,
@@ -23,6 +25,8 @@ from support_agent.channels.testing import (
     as_html,
 )
 from support_agent.web.text import plain
+
+pytestmark = pytest.mark.slow
 
 
 class TestTeams(ChannelContract):

@@ -23,6 +23,8 @@ from support_agent.channels.teams.package import (
     package_of,
 )
 
+pytestmark = pytest.mark.slow
+
 CLIENT_ID = "0F0E0D0C-0b0a-0908-0706-050403020100"
 HOST = "support.example.com"
 APP = App(client_id=CLIENT_ID, host=HOST)

@@ -20,6 +20,8 @@ from support_agent.shop.reaching import Reader, Sent
 from support_agent.shop.records import Account, Dispatch
 from support_agent.web.forms import new_id
 
+pytestmark = pytest.mark.slow
+
 GONE = "HTTP 403: BotNotInConversationRoster"
 PATH = "/talks/undelivered"
 
