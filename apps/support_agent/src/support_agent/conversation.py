@@ -35,6 +35,8 @@ from support_agent.speaking import AGENT, Line, change_mode, keep_line, read_req
 ASSISTANT = "Assistant"
 MESSAGES_OF_ONE_EXECUTION = 25
 EXCHANGES_REMEMBERED = 20
+WRITERS = frozenset({"approver", "lead"})
+"""The roles of people who may answer customers."""
 
 
 @dataclass(slots=True)
@@ -198,7 +200,7 @@ def _may_hand_back(talk: Talk) -> Callable[[Offer[None]], None]:
 
 def _check_person(talk: Talk, by: Actor | None) -> None:
     """Raises: Refusal, for whoever does not hold this talk and leads nobody."""
-    if by is None or by.agent or not {"approver", "lead"}.intersection(by.roles):
+    if by is None or by.agent or WRITERS.isdisjoint(by.roles):
         raise Refusal("Only people with the role approver or lead write to customers.", "forbidden")
     if talk.mode != "person":
         raise Refusal("Nobody has taken this conversation over; nothing changed.", "conflict")

@@ -248,7 +248,7 @@ def test_who_has_left_sees_the_question_no_more(play: Play) -> None:
             await scene.until(lambda: scene.cards("t/lena") == [])
             assert scene.texts("t/lena")[-1] == "This question is not for you any more."
         finally:
-            people.people["lena"] = left  # pyright: ignore[reportAttributeAccessIssue]
+            people.people["lena"] = left  # pyright: ignore[reportAttributeAccessIssue]  # as above
 
     play(test)
 

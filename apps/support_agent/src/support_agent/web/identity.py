@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from adjourn import Actor
+from support_agent.conversation import WRITERS
 from support_agent.shop.lookup import CustomerView, customer_of
 from support_agent.shop.records import Customer
 from support_agent.shop.shipped import demo_customers
@@ -19,7 +20,6 @@ OTHERS = 200
 """Customers that a list to choose from holds."""
 
 READERS = frozenset({"approver", "lead", "auditor", "admin"})
-WRITERS = frozenset({"approver", "lead"})
 
 
 class Named(Protocol):

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from adjourn import AdjournError
 from support_agent.channels.delivery import Word, say_once
+from support_agent.channels.open import CALLED
 from support_agent.clock import now
 from support_agent.shop import reaching
 from support_agent.shop.database import shop_database, writing
@@ -24,7 +25,6 @@ router = APIRouter(prefix="/link")
 
 CODE = re.compile(r"[A-Za-z0-9_-]{20,80}")
 PATH = re.compile(rf"/link/{CODE.pattern}")
-NAMES = {"teams": "Microsoft Teams"}
 GREETING = "This account is now linked to {name}. Ask me about your orders and refunds."
 
 
@@ -88,4 +88,4 @@ def _link(code: str, me: CustomerView) -> Offer | None:
 
 
 def _channel_of(offer: Offer) -> str:
-    return NAMES.get(offer.address.channel, "another channel")
+    return CALLED.get(offer.address.channel, "another channel")

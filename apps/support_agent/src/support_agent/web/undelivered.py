@@ -17,6 +17,7 @@ from adjourn import (
 )
 from support_agent.channels.delivery import Again, outbox_of, send_line_again
 from support_agent.channels.desk import Card, show_again
+from support_agent.channels.open import CALLED
 from support_agent.clock import now
 from support_agent.shop import reaching, talks
 from support_agent.shop.database import shop_database, writing
@@ -29,7 +30,6 @@ from support_agent.web.text import When, ago, one_line
 
 router = APIRouter(prefix="/undelivered")
 
-CHANNELS = {"teams": "Microsoft Teams"}
 MAY_NOT_SEND = "Sending again takes the role of approver or lead."
 
 
@@ -117,7 +117,7 @@ def _lost(session: Session, visit: Visit, sent: Sent) -> Lost:
     else:
         kind = "A reminder" if _is_reminder(sent) else "The card"
         what, href = f"{kind} for {_name_of(session, visit, sent)}", f"/approvals/{sent.about}"
-    channel = CHANNELS.get(sent.address.channel, sent.address.channel)
+    channel = CALLED.get(sent.address.channel, sent.address.channel)
     return Lost(
         key=sent.key,
         what=what,
