@@ -88,8 +88,10 @@ def test_a_lost_role_counts_at_once(site: Site, at: At) -> None:
 class SignedIn:
     """A directory where people sign in: nothing can be switched."""
 
+    local = False
+
     async def identify(
-        self, headers: Mapping[str, str], cookies: Mapping[str, str]
+        self, headers: Mapping[str, str], cookies: Mapping[str, str], peer: str = ""
     ) -> Actor | None:
         name = headers.get("x-verified-user")
         return None if name is None else Actor(id=name, roles=["approver"], channel="web")

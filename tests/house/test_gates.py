@@ -22,7 +22,7 @@ AGENT = "support_agent"
 
 ROOMS = "Imports point down only"
 PURE = "The pure rooms do no IO and read no clock"
-SQLITE = "SQLite has one door: adjourn.store.sqlite"
+SQLITE = "SQLite has one door: adjourn.store"
 PUBLIC = "The support agent uses the public surface only"
 
 

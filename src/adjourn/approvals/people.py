@@ -22,11 +22,24 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     accounts: dict[str, str] = {}
     """Who they are in other channels, by the channel's name, exactly as that channel's own sign-in
     says it: `{"teams": "<tenant id>/<directory object id>"}`. Without one they cannot act there."""
+    email: str = ""
+    """Where they are told that something waits for them."""
+    tenant: str = ""
+    queues: list[str] | None = None
+    """As `Actor.tenant` and `Actor.queues`."""
+    disabled: bool = False
+    """They are known by name, and neither sign in nor act."""
 
     def actor(self, channel: str) -> Actor:
         """They, acting now by this channel."""
         return Actor(
-            id=self.id, name=self.name, groups=self.groups, roles=self.roles, channel=channel
+            id=self.id,
+            name=self.name,
+            groups=self.groups,
+            roles=self.roles,
+            channel=channel,
+            tenant=self.tenant,
+            queues=self.queues,
         )
 
 
@@ -58,10 +71,16 @@ def account_trouble(people: Sequence[Person]) -> str:
 class Authenticator(Protocol):
     """Who sends this request. Asked anew for every request, so that a lost role counts at once."""
 
+    @property
+    def local(self) -> bool:
+        """Whether nobody proves who they are: for this machine only."""
+        ...
+
     async def identify(
-        self, headers: Mapping[str, str], cookies: Mapping[str, str]
+        self, headers: Mapping[str, str], cookies: Mapping[str, str], peer: str = ""
     ) -> Actor | None:
-        """The actor, or None when nobody is signed in. Header names are lower case."""
+        """The actor, or None when nobody is signed in. Header names are lower case; `peer` is the
+        address at the other end of the connection."""
         ...
 
     def find(self, person: str) -> Person | None:
@@ -89,6 +108,8 @@ class LocalPeople:
     program on this machine that merely calls the API is no approver.
     """
 
+    local = True
+
     def __init__(self, people: Sequence[Person]) -> None:
         """Raises: ValueError where one account belongs to two people, or is empty."""
         trouble = account_trouble(people)
@@ -97,10 +118,10 @@ class LocalPeople:
         self.people = {person.id: person for person in people}
 
     async def identify(
-        self, headers: Mapping[str, str], cookies: Mapping[str, str]
+        self, headers: Mapping[str, str], cookies: Mapping[str, str], peer: str = ""
     ) -> Actor | None:
         chosen = self.people.get(cookies.get(COOKIE, ""))
-        return None if chosen is None else chosen.actor("web")
+        return None if chosen is None or chosen.disabled else chosen.actor("web")
 
     def find(self, person: str) -> Person | None:
         return self.people.get(person)

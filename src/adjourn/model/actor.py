@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
 
 Role = Literal["viewer", "approver", "lead", "auditor", "admin"]
+
+EVERY_TENANT = "*"
+"""The tenant of those who look after all of them."""
+
+
+class Absent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody who is away, and in whose place another decides."""
+
+    id: str
+    groups: list[str] = []
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -22,4 +33,15 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     agent: bool = False
     """An agent is never an approver, whatever its groups and roles."""
     channel: str = ""
-    """How they came: "web", "teams", "api"."""
+    """How they came: "web", "teams", "api", "link"."""
+    tenant: str = ""
+    """What they see of all that is kept here; EVERY_TENANT sees all of it."""
+    queues: list[str] | None = None
+    """Recipients (`group:...`, `role:...`, ids): a role shows them what is addressed to one of
+    these, and no more. None: everything of their tenant."""
+    scopes: list[str] | None = None
+    """What a key allows, of `adjourn.access.scopes`. None: what their roles allow."""
+    signed_in_at: datetime | None = None
+    """When they last proved who they are; None where the channel does not say."""
+    stands_in_for: list[Absent] = []
+    """Those who are away and have named them."""

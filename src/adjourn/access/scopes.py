@@ -1,0 +1,59 @@
+"""What a request may reach, by the roles of a person or the scopes of a key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from adjourn.model.actor import Actor, Role
+
+Scope = Literal[
+    "approvals:read",
+    "approvals:act",
+    "instances:read",
+    "instances:start",
+    "instances:signal",
+    "instances:control",
+    "links:make",
+]
+"""Stored with keys and written in settings: never renamed.
+
+`instances:signal` raises events and sends updates; `instances:control` suspends, resumes,
+terminates and settles; `links:make` asks for signed links in a person's name.
+"""
+
+_READS: frozenset[Scope] = frozenset({"approvals:read"})
+_DECIDES: frozenset[Scope] = _READS | {"approvals:act", "instances:read"}
+
+BY_ROLE: Mapping[Role, frozenset[Scope]] = {
+    "viewer": frozenset({"approvals:read", "approvals:act"}),
+    "approver": _DECIDES,
+    "lead": _DECIDES | {"instances:control"},
+    "auditor": _READS | {"instances:read"},
+    "admin": _DECIDES | {"instances:start", "instances:signal", "instances:control"},
+}
+"""What each role reaches. `approvals:act` lets a request through to an approval's own rules, which
+say whether this person may do this: a viewer comments, and decides nothing."""
+
+ANYBODY: frozenset[Scope] = frozenset({"approvals:read", "approvals:act"})
+"""Of people without a role: what is addressed to them, and what they asked for themselves."""
+
+
+def scopes_of(actor: Actor) -> frozenset[Scope]:
+    """What they reach: a key's scopes where it has any, else what the roles add up to."""
+    if actor.scopes is not None:
+        return frozenset(scope for scope in ALL if scope in actor.scopes)
+    if actor.agent:
+        return frozenset()
+    return ANYBODY.union(*(BY_ROLE[role] for role in actor.roles))
+
+
+ALL: tuple[Scope, ...] = (
+    "approvals:read",
+    "approvals:act",
+    "instances:read",
+    "instances:start",
+    "instances:signal",
+    "instances:control",
+    "links:make",
+)

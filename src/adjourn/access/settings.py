@@ -1,0 +1,70 @@
+"""What an operator writes down about sign-in. No secret stands in it: where one is needed, it says
+which environment variable holds it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from adjourn.model.actor import Role
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whoever is in one of the provider's groups is in ours, and has these roles."""
+
+    claim: str
+    """As the provider names it: a group's name, or its id."""
+    group: str = ""
+    roles: list[Role] = []
+    tenant: str = ""
+    queues: list[str] | None = None
+
+
+class Provider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[oidc]`: an OpenID Connect provider. Entra ID, Google and Keycloak differ in these only."""
+
+    issuer: str
+    """`https://login.microsoftonline.com/<tenant>/v2.0`, `https://accounts.google.com`,
+    `https://keycloak.example.com/realms/<realm>`."""
+    client_id: str
+    client_secret_env: str = ""
+    """The variable that holds it; without one this is a public client, with PKCE alone."""
+    name: str = "your company account"
+    """What the button says after "Sign in with"."""
+    scopes: list[str] = ["openid", "profile", "email"]
+    groups_claim: str = "groups"
+    members: list[Member] = []
+    allowed_domains: list[str] = []
+    """Of verified mail addresses; needed where anybody can have an account, as with Google."""
+    strangers: bool = False
+    """Whether somebody comes in who is in no people file and in none of `members`."""
+
+
+class Proxy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[proxy]`: a reverse proxy that has signed people in, and says who they are in a header."""
+
+    trusted: list[str]
+    """Addresses or networks of the proxies; the header counts from nobody else."""
+    header: str = "x-forwarded-user"
+    """Holds a person's id or account; the proxy must take it off what comes from outside."""
+
+
+class SessionRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[session]`, in minutes."""
+
+    idle_minutes: int = 60
+    absolute_minutes: int = 12 * 60
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All of sign-in: at least one way in, for a server that listens beyond the loopback."""
+
+    public_url: str = ""
+    """Where browsers find it: `https://adjourn.example.com`, without a path."""
+    hosts: list[str] = []
+    """Further names that it answers to, as a load balancer's checks use."""
+    people_file: str = ""
+    oidc: Provider | None = None
+    proxy: Proxy | None = None
+    session: SessionRules = SessionRules()
+    keys: bool = True
+    """Whether programs may come with keys."""

@@ -1,0 +1,1 @@
+"""Telling people and programs what happens to approvals: mail and webhooks."""
