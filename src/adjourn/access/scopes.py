@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from adjourn.model.actor import Actor, Role
 
@@ -22,15 +22,20 @@ Scope = Literal[
 terminates and settles; `links:make` asks for signed links in a person's name.
 """
 
+ALL: tuple[Scope, ...] = get_args(Scope)
+
 _READS: frozenset[Scope] = frozenset({"approvals:read"})
-_DECIDES: frozenset[Scope] = _READS | {"approvals:act", "instances:read"}
+_DECIDES: frozenset[Scope] = frozenset({"approvals:read", "approvals:act", "instances:read"})
+_LOOKS: frozenset[Scope] = frozenset({"instances:read"})
+_CONTROLS: frozenset[Scope] = frozenset({"instances:control"})
+_STARTS: frozenset[Scope] = frozenset({"instances:start", "instances:signal"})
 
 BY_ROLE: Mapping[Role, frozenset[Scope]] = {
     "viewer": frozenset({"approvals:read", "approvals:act"}),
     "approver": _DECIDES,
-    "lead": _DECIDES | {"instances:control"},
-    "auditor": _READS | {"instances:read"},
-    "admin": _DECIDES | {"instances:start", "instances:signal", "instances:control"},
+    "lead": _DECIDES | _CONTROLS,
+    "auditor": _READS | _LOOKS,
+    "admin": _DECIDES | _CONTROLS | _STARTS,
 }
 """What each role reaches. `approvals:act` lets a request through to an approval's own rules, which
 say whether this person may do this: a viewer comments, and decides nothing."""
@@ -46,14 +51,3 @@ def scopes_of(actor: Actor) -> frozenset[Scope]:
     if actor.agent:
         return frozenset()
     return ANYBODY.union(*(BY_ROLE[role] for role in actor.roles))
-
-
-ALL: tuple[Scope, ...] = (
-    "approvals:read",
-    "approvals:act",
-    "instances:read",
-    "instances:start",
-    "instances:signal",
-    "instances:control",
-    "links:make",
-)
