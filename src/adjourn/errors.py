@@ -332,6 +332,23 @@ class HistoryDamagedError(StorageError):
         )
 
 
+class SealedError(HistoryDamagedError):
+    """Something of this instance is encrypted with a key that is not here, or is not that key."""
+
+    def __init__(self, instance_id: str, key_id: str, reason: str) -> None:
+        self.instance_id = instance_id
+        self.key_id = key_id
+        AdjournError.__init__(
+            self,
+            f"{instance_id!r} is encrypted with key {key_id!r}, and {reason}. Nothing of it runs "
+            "and nothing is lost: put that key back behind the ones in use, and start again.",
+        )
+
+
+class EncryptionKeysError(AdjournError):
+    """The keys for encryption at rest cannot be used; the file was not changed."""
+
+
 class EngineStoppedError(AdjournError):
     """The engine is stopped (closed, fenced, or halted by a storage error)."""
 

@@ -11,6 +11,7 @@ from adjourn.server import history
 from adjourn.server.problems import status_of
 
 NEVER_ANSWERED = {
+    "EncryptionKeysError",
     "AdjournError",
     "RegistrationError",
     "Refusal",

@@ -10,6 +10,7 @@ from adjourn.authoring.context import Context
 from adjourn.authoring.functions import Activity, Orchestrator
 from adjourn.errors import RegistrationError, UnknownActivityError, UnknownOrchestratorError
 from adjourn.model.approval import Notice
+from adjourn.model.privacy import Privacy, Redactor
 from adjourn.model.retry import RetryPolicy
 
 P = ParamSpec("P")
@@ -48,6 +49,9 @@ class Registry:
         self.activities: dict[str, Activity[..., Any]] = {}
         self.built_in: dict[str, Orchestrator[Any, Any]] = {}
         """Orchestrators that come with Adjourn; nobody registers or lists them."""
+        self.privacy = Privacy()
+        self.redactor = Redactor()
+        """Hides what `privacy` says, in what people are shown and in what failures tell."""
         self.watcher = ""
         """The orchestrator that approvals tell of themselves, by name; empty for none."""
 

@@ -38,6 +38,7 @@ from adjourn.model.inbox import Counts, InboxPage, InboxQuery, InboxRow
 from adjourn.model.state import Ending, HistoryEntry, InstanceState, Page
 from adjourn.store.forks import forks
 from adjourn.store.protocol import Query
+from adjourn.store.sealing import sealer_from
 from adjourn.store.sqlite import SQLiteStore
 
 GRACE_SECONDS = 5.0
@@ -96,15 +97,17 @@ class EmbeddedBackend:
         self._mailbox: LoopMailbox | None = None
 
     async def open(self) -> None:
-        """Raises: FileLockedError, FileRefusedError, StorageError."""
+        """Raises: FileLockedError, FileRefusedError, StorageError, EncryptionKeysError."""
         loop = asyncio.get_running_loop()
-        opening = loop.run_in_executor(None, SQLiteStore, self._path)
+        opening = loop.run_in_executor(None, self._store)
         try:
             store = await asyncio.shield(opening)
         except asyncio.CancelledError:
             opening.add_done_callback(_close_orphan)
             raise
-        runner = LoopRunner(loop, self._report, beat=self._clock.now)
+        runner = LoopRunner(
+            loop, self._report, hide=self._registry.redactor.text, beat=self._clock.now
+        )
         store.let_thread_go()
         engine = Engine(
             self._registry, store, runner, cache_size=self._cache_size, reached=self._reached
@@ -113,6 +116,10 @@ class EmbeddedBackend:
         self._mailbox = LoopMailbox(loop)
         self._thread = EngineThread(engine, store, self._clock)
         self._thread.start()
+
+    def _store(self) -> SQLiteStore:
+        sealer = sealer_from(self._registry.privacy.encryption_keys_env)
+        return SQLiteStore(self._path, sealer=sealer)
 
     def _report(self, finished: ActivityFinished) -> None:
         if self._engine is not None:

@@ -42,6 +42,7 @@ class DamagedError(AdjournError):
 EXIT: Mapping[type[AdjournError], int] = {
     UsageError: USAGE,
     errors.RegistrationError: USAGE,
+    errors.EncryptionKeysError: USAGE,
     errors.SerializationError: USAGE,
     errors.PayloadTooLargeError: USAGE,
     errors.InvalidPayloadError: USAGE,

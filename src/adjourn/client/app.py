@@ -14,6 +14,7 @@ from adjourn.backends.protocol import Backend
 from adjourn.client.client import Client
 from adjourn.errors import RegistrationError, RemoteError
 from adjourn.model.approval import APPROVAL
+from adjourn.model.privacy import Privacy, Redactor
 
 _FOLDER = re.compile(r"(?:/[a-z0-9_][a-z0-9_-]*)+")
 Mounted: TypeAlias = Callable[[Client, Any], Any]
@@ -58,12 +59,25 @@ class Adjourn(Registry):
         if place:
             self.places[place] = f"{path}/"
 
+    def protect(self, privacy: Privacy) -> None:
+        """Hide what these rules name, in what people are shown, in what failures and logs tell, and
+        encrypt payloads at rest where it names keys. Call it before `open`; what was asked before
+        holds too. The variables that it names are read now.
+
+        Inputs and results are stored as they are, for a history must replay: `docs/privacy.md`.
+        """
+        self.privacy = privacy = self.privacy.and_also(privacy)
+        secrets = [os.environ.get(name, "") for name in privacy.secrets_env]
+        keys = os.environ.get(privacy.encryption_keys_env, "")
+        secrets += [entry.partition(":")[2] for entry in re.split(r"[,\s]+", keys)]
+        self.redactor = Redactor(privacy.redact, [secret.strip() for secret in secrets])
+
     def open(self, where: str | os.PathLike[str]) -> Client:
         """A client, to be used with `async with`. `where` is a file, which this process then owns
         (created if missing), `:memory:`, or the `http://` address of `adjourn run`.
 
         Entering raises: FileLockedError (another process owns the file), FileRefusedError (not
-        ours, newer, damaged, read-only), StorageError.
+        ours, newer, damaged, read-only), StorageError, EncryptionKeysError.
         """
         place = os.fspath(where)
         if place.startswith(("http://", "https://")):

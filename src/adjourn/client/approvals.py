@@ -14,18 +14,21 @@ from adjourn.approvals.authority import forbidden, no_decider
 from adjourn.approvals.fields import ProposalField, changes_of, fields_of
 from adjourn.approvals.state import State
 from adjourn.backends.protocol import Backend, EventAnswer
+from adjourn.client.shown import shown_audit, shown_row
 from adjourn.engine.clock import Clock, SystemClock, new_id
 from adjourn.errors import (
     InstanceFinishedError,
     InstanceNotFoundError,
     Refusal,
     UpdateConflictError,
+    UpdateRefusedError,
 )
 from adjourn.model import codec
 from adjourn.model.actor import Actor
 from adjourn.model.approval import ACT, APPROVAL, Action, Answer, ApprovalRequest
 from adjourn.model.ids import check_instance_id, check_name
 from adjourn.model.inbox import Counts, InboxPage, InboxQuery, InboxRow
+from adjourn.model.privacy import Redactor
 from adjourn.model.state import InstanceState
 
 
@@ -77,13 +80,21 @@ def _object(value: Any) -> dict[str, Any]:
 class Approvals:
     """The approvals of one client: `client.approvals`."""
 
-    def __init__(self, backend: Backend, clock: Clock | None = None) -> None:
+    def __init__(
+        self, backend: Backend, clock: Clock | None = None, *, redactor: Redactor | None = None
+    ) -> None:
+        """With a redactor what is read is for showing to people."""
         self._backend = backend
         self._clock = clock or SystemClock()
+        self._redactor = redactor
 
     async def inbox(self, query: InboxQuery) -> InboxPage:
         """One page of what waits for people. Raises: InvalidIdError for a token that is none."""
-        return await self._backend.inbox(query)
+        page = await self._backend.inbox(query)
+        if self._redactor is None:
+            return page
+        rows = [shown_row(row, self._redactor) for row in page.rows]
+        return InboxPage(rows=rows, next_token=page.next_token)
 
     async def counts(self, query: InboxQuery) -> Counts:
         """How many rows each view has under these filters, each at most COUNT_LIMIT."""
@@ -104,7 +115,8 @@ class Approvals:
             return (await self.get(id, by=by)).row
         if not by.roles:
             raise InstanceNotFoundError(id)
-        return await self._backend.inbox_row(id)
+        row = await self._backend.inbox_row(id)
+        return row if row is None or self._redactor is None else shown_row(row, self._redactor)
 
     async def get(self, id: str, /, *, by: Actor) -> ApprovalView:
         """What `by` is shown of one approval.
@@ -114,15 +126,18 @@ class Approvals:
         found, audited = await self._audited(id)
         if not machine.may_view(audited.request, audited.state, by):
             raise InstanceNotFoundError(id)
-        row = await self._backend.inbox_row(id)
+        row = await self._backend.inbox_row(id) or machine.row(audited.request, audited.state)
         now = self._clock.now()
         closed = found.status.finished or found.problem is not None
+        allowed = [] if closed else machine.allowed(audited.request, audited.state, by, now)
+        if self._redactor is not None:
+            audited, row = shown_audit(audited, self._redactor), shown_row(row, self._redactor)
         return ApprovalView(
             request=audited.request,
             state=audited.state,
-            row=row or machine.row(audited.request, audited.state),
+            row=row,
             entries=audited.entries,
-            allowed=[] if closed else machine.allowed(audited.request, audited.state, by, now),
+            allowed=allowed,
             parent_id=found.parent_id,
         )
 
@@ -143,8 +158,16 @@ class Approvals:
         try:
             answer = await self._backend.update(id, ACT, text, chosen, by=by)
         except InstanceFinishedError:
-            raise await self._too_late(id, action, by, chosen) from None
+            raise self._told(await self._too_late(id, action, by, chosen)) from None
+        except UpdateRefusedError as error:
+            raise self._told(error) from None
         return msgspec.json.decode(answer, type=Answer)
+
+    def _told(self, error: Exception) -> Exception:
+        """What a refusal says of other people's changes, as they are shown."""
+        if self._redactor is not None and isinstance(error, UpdateRefusedError):
+            error.details = self._redactor.value(error.details)
+        return error
 
     async def _too_late(self, id: str, action: Action, by: Actor, action_id: str) -> Exception:
         """It has ended; who may know learns how, when and by whom."""

@@ -24,6 +24,7 @@ from adjourn.model import codec
 from adjourn.model.actor import Actor
 from adjourn.model.failure import FailureDetails
 from adjourn.model.ids import check_instance_id, check_name
+from adjourn.model.privacy import Redactor
 from adjourn.model.state import (
     Attribute,
     Ending,
@@ -56,7 +57,8 @@ class Handle(Generic[O]):
 
     async def result(self) -> O:
         """As `Client.result`."""
-        return decode_result(await self._client.backend.result(self.id), self._orchestrator)
+        ending = await self._client.ending(self.id)
+        return self._client.decoded(ending, self._orchestrator)
 
     async def get(self) -> InstanceState:
         """As `Client.get`."""
@@ -80,11 +82,25 @@ class Client:
     in StorageError or is cancelled has an unknown outcome: repeat it with the same id.
     """
 
-    def __init__(self, registry: Registry, backend: Backend) -> None:
+    def __init__(
+        self, registry: Registry, backend: Backend, *, redactor: Redactor | None = None
+    ) -> None:
+        """With a redactor what is read is for showing to people: see `shown`."""
         self.registry = registry
         self.backend = backend
-        self.approvals = Approvals(backend)
+        self._redactor = redactor
+        self.approvals = Approvals(backend, redactor=redactor)
         """What people do: the inbox, one approval, actions."""
+
+    @property
+    def for_people(self) -> bool:
+        """Whether what it reads is for showing to people."""
+        return self._redactor is not None
+
+    def shown(self) -> Client:
+        """The same, for showing to people: what it reads is without what the application hides
+        (`Adjourn.protect`), and results are plain JSON. What it does is done all the same."""
+        return Client(self.registry, self.backend, redactor=self.registry.redactor)
 
     async def __aenter__(self) -> Self:
         await self.backend.open()
@@ -202,12 +218,25 @@ class Client:
 
         Raises: InstanceFailedError, InstanceTerminatedError, InstanceNotFoundError.
         """
-        state = await self.backend.result(check_instance_id(id))
-        return decode_result(state, self.registry.orchestrators.get(state.name))
+        ending = await self.ending(id)
+        return self.decoded(ending, self.registry.orchestrators.get(ending.name))
+
+    async def ending(self, id: str, /) -> Ending:
+        """Wait until it has finished; returns how. Raises: InstanceNotFoundError."""
+        ending = await self.backend.result(check_instance_id(id))
+        return ending if self._redactor is None else self._redactor.state(ending)
+
+    def decoded(self, ending: Ending, orchestrator: Orchestrator[Any, Any] | None) -> Any:
+        """The result that it ended with; typed, unless something of it may be hidden.
+
+        Raises: InstanceFailedError, InstanceTerminatedError.
+        """
+        return decode_result(ending, orchestrator if self._redactor is None else None)
 
     async def get(self, id: str, /) -> InstanceState:
         """What is known of an instance now. Raises: InstanceNotFoundError."""
-        return await self.backend.get(check_instance_id(id))
+        state = await self.backend.get(check_instance_id(id))
+        return state if self._redactor is None else self._redactor.state(state)
 
     async def list(
         self,
@@ -247,7 +276,8 @@ class Client:
             after_key=_key_of(page_token),
             limit=max(1, min(limit, PAGE_LIMIT)),
         )
-        return await self.backend.list(query)
+        page = await self.backend.list(query)
+        return page if self._redactor is None else self._redactor.page(page)
 
     async def history(self, id: str, /, *, execution: int | None = None) -> list[HistoryEntry]:
         """Every event of one execution (the latest by default), checked against its hash chain.
@@ -256,7 +286,8 @@ class Client:
         Raises: InstanceNotFoundError, HistoryDamagedError, SerializationError.
         """
         codec.check_scalar("An execution number", execution)
-        return await self.backend.history(check_instance_id(id), execution)
+        entries = await self.backend.history(check_instance_id(id), execution)
+        return entries if self._redactor is None else list(map(self._redactor.entry, entries))
 
     async def suspend(self, id: str, reason: str = "", /) -> None:
         """What arrives waits until `resume`. Raises: InstanceNotFoundError,

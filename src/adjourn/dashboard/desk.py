@@ -69,7 +69,7 @@ class Visit:
 
     @property
     def client(self) -> Client:
-        return self.desk.client
+        return self.desk.client.shown()
 
     @property
     def partial(self) -> bool:

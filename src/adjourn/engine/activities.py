@@ -14,7 +14,7 @@ from datetime import datetime
 from adjourn.authoring.current import ActivityContext, activity_context
 from adjourn.engine.messages import ActivityCall, ActivityFinished
 from adjourn.errors import ActivityTimeoutError, InvalidPayloadError
-from adjourn.model.failure import FailureDetails, describe
+from adjourn.model.failure import FailureDetails, Hide, describe
 
 _log = logging.getLogger("adjourn.activities")
 
@@ -35,9 +35,9 @@ def context_of(call: ActivityCall, beat: Callable[[], datetime] | None = None) -
     )
 
 
-def failure_of(error: BaseException) -> FailureDetails:
+def failure_of(error: BaseException, hide: Hide) -> FailureDetails:
     """The record of a failed attempt; what cannot get better is not retried."""
-    failure = describe(error)
+    failure = describe(error, hide=hide)
     if isinstance(error, InvalidPayloadError):
         return FailureDetails(
             type=failure.type,
@@ -76,11 +76,13 @@ class LoopRunner:
         loop: asyncio.AbstractEventLoop,
         report: Report,
         *,
+        hide: Hide,
         pool: Executor | None = None,
         beat: Callable[[], datetime] | None = None,
     ) -> None:
         self._loop = loop
         self._report = report
+        self._hide = hide
         self._pool = pool or ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="adjourn-activity")
         self._owns_pool = pool is None
         self._beat = beat
@@ -152,7 +154,7 @@ class LoopRunner:
                 value = await activity.function(**arguments)
             finished = ActivityFinished(call=call, result=activity.encode_result(value))
         except BaseException as error:  # SystemExit too: an activity must not end the process
-            finished = ActivityFinished(call=call, failure=failure_of(error))
+            finished = ActivityFinished(call=call, failure=failure_of(error, self._hide))
         self._ended(run, finished)
 
     def _run_sync(self, run: _Run) -> None:
@@ -168,7 +170,7 @@ class LoopRunner:
                 value = activity.function(**arguments)
             finished = ActivityFinished(call=call, result=activity.encode_result(value))
         except BaseException as error:  # a pool thread must survive whatever an activity raises
-            finished = ActivityFinished(call=call, failure=failure_of(error))
+            finished = ActivityFinished(call=call, failure=failure_of(error, self._hide))
         if activity.timeout is None and activity.concurrency is None and self._empty is None:
             self._runs.pop(call, None)
             self._report_wanted(run, finished)

@@ -8,10 +8,9 @@ import msgspec
 
 from adjourn.engine.batch import Batch
 from adjourn.engine.instance import Instance
-from adjourn.errors import ApprovalRequiredError
+from adjourn.errors import ApprovalRequiredError, SealedError
 from adjourn.model import commands, events
 from adjourn.model.approval import APPROVAL
-from adjourn.model.events import decode_event
 from adjourn.model.inbox import ExecutionState
 from adjourn.store.protocol import InstanceRow
 
@@ -59,17 +58,17 @@ def forgo(batch: Batch, id: str) -> None:
 
 def _outcome(batch: Batch, approval: Instance) -> _Outcome | None:
     """What the approval answered; its last row may be of this very step."""
-    row = approval.row
+    row, store = approval.row, batch.memory.store
     if approval.fresh:
         body = approval.fresh[-1][3]
     else:
-        body = batch.memory.store.row(row.key, row.execution, -1) or b""
+        body = store.row(row.key, row.execution, -1) or b""
     try:
-        last = decode_event(body)
+        last = store.rows.read(row.id, row.execution, row.length, body)
         if not isinstance(last, events.InstanceCompleted):
             return None
         return msgspec.json.decode(last.result, type=_Outcome)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, SealedError):
         return None  # damaged: then nothing is executed
 
 

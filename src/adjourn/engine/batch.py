@@ -19,7 +19,7 @@ from adjourn.engine.messages import (
     Read,
     Reply,
 )
-from adjourn.model.events import Arrived, Event, encode_event
+from adjourn.model.events import Arrived, Event
 from adjourn.model.inbox import ExecutionState
 from adjourn.model.state import Ending, to_microseconds
 from adjourn.store.protocol import Attribute, Changes, ReceiptRow, Timer
@@ -65,7 +65,7 @@ class Batch:
     def append(self, instance: Instance, event: Event) -> None:
         """Chain one more row to the history of this execution."""
         row = instance.row
-        body = encode_event(event)
+        body = self.memory.store.rows.write(row.id, row.execution, row.length + 1, event)
         row.length += 1
         row.head = sha256(row.head + body).digest()  # chain.link, without the call
         row.updated_at = self.now_us
@@ -127,7 +127,7 @@ class Batch:
 
     def _list(self, changes: Changes, instance: Instance) -> None:
         """The inbox follows, in the same commit."""
-        shown = listing_of(instance, self.memory.store.inbox_row)
+        shown = listing_of(instance, self.memory.store)
         if shown is None and not instance.listed:
             return
         changes.inbox.append((instance.row.key, shown))

@@ -43,7 +43,9 @@ def timer_row(row: InstanceRow, fire_at: int, sequence: int, purpose: str) -> Ti
 def show(batch: Batch, instance: Instance, execution: Execution) -> None:
     """Custom status and attributes, where the turn changed them."""
     if execution.custom_status is not instance.shown_status and execution.custom_status:
-        instance.row.custom_status = bytes(execution.custom_status).decode()
+        told = bytes(execution.custom_status).decode()
+        rows = batch.memory.store.rows
+        instance.row.custom_status = rows.hide(instance.row.id, "status", told)
         instance.shown_status = execution.custom_status
     if execution.attributes_changed:
         execution.attributes_changed = False
@@ -88,7 +90,9 @@ def answer_update(
         kept = {"refused": refusal.reason, "kind": kind_of(refusal), "details": refusal.details}
     elif isinstance(refusal, InstanceFinishedError):
         kept = {"finished": refusal.status}
-    batch.receipts.append((row.key, "update", update_id, msgspec.json.encode(kept).decode()))
+    text = msgspec.json.encode(kept).decode()
+    answer = batch.memory.store.rows.hide(row.id, f"answer {update_id}", text)
+    batch.receipts.append((row.key, "update", update_id, answer))
     batch.update_answers.append((row.key, update_id, result, refusal))
 
 

@@ -159,7 +159,7 @@ def _end_approvals(batch: Batch, instance: Instance, execution: Execution) -> No
 
 def _queue_effect(batch: Batch, approval: Instance) -> None:
     """Approved, and from now on to be executed: shown until that begins."""
-    shown = listing_of(approval, batch.memory.store.inbox_row)
+    shown = listing_of(approval, batch.memory.store)
     if shown is not None and shown.status == "approved":
         approved.note(batch, approval.row.id, "queued")
 

@@ -38,6 +38,7 @@ from adjourn.errors import (
     EngineStoppedError,
     HistoryDamagedError,
     InstanceNotFoundError,
+    SealedError,
     StorageError,
     StorageFullError,
 )
@@ -307,8 +308,11 @@ class Engine:
         instance = self.memory.by_key(key)
         if instance is None or not instance.row.status.finished:  # replaced in this very step
             self.memory.result_waiters.setdefault(key, []).append(reply)
-        else:
+            return
+        try:
             batch.answer(reply, batch.finished.get(key) or ending_of(self.store, instance.row))
+        except SealedError as error:
+            batch.answer(reply, error=error)
 
     def _read(self, batch: Batch, message: Read) -> None:
         try:

@@ -193,7 +193,8 @@ def send_update(batch: Batch, message: SendUpdate) -> None:
     row = instance.row
     known = _receipt(batch, row.key, "update", message.update_id)
     if known is not None and known[0] is not None:
-        _repeat_answer(batch, message, known[0])
+        answer = batch.memory.store.rows.show(row.id, f"answer {message.update_id}", known[0])
+        _repeat_answer(batch, message, answer)
         return
     event = events.UpdateReceived(
         at=batch.now,

@@ -9,7 +9,7 @@ import msgspec
 
 from adjourn.authoring.functions import Activity
 from adjourn.errors import HistoryDamagedError
-from adjourn.model.events import Event, InstanceStarted, decode_event
+from adjourn.model.events import Event, InstanceStarted
 from adjourn.model.status import Status
 from adjourn.replay.execution import Execution
 from adjourn.store import chain
@@ -81,13 +81,14 @@ class Instance:
     def history(self, store: Store) -> list[Event]:
         """This execution's events, those of this step included, checked against the hash chain.
 
-        Raises: HistoryDamagedError.
+        Raises: HistoryDamagedError; SealedError where its key is not here.
         """
         row = self.row
         rows = store.history(row.key, row.execution) if self.stored else []
         rows += [(n, body, link) for _, ex, n, body, link in self.fresh if ex == row.execution]
         chain.check(row.id, row.execution, rows, row.length, row.head)
         try:
-            return [decode_event(body) for _, body, _ in rows]
+            read = store.rows.read
+            return [read(row.id, row.execution, number, body) for number, body, _ in rows]
         except msgspec.MsgspecError as error:
             raise HistoryDamagedError(row.id, row.execution, row.length, str(error)) from error

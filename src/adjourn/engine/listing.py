@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 
 from adjourn.engine.instance import Instance
+from adjourn.errors import SealedError
 from adjourn.model.approval import APPROVAL
 from adjourn.model.inbox import InboxRow
 from adjourn.model.state import from_microseconds
 from adjourn.model.status import Status
 from adjourn.replay.tasks import WaitTask
-from adjourn.store.protocol import InstanceRow
+from adjourn.store.protocol import InstanceRow, Store
+from adjourn.store.rows import Rows
 
 EVENT = "approval"
 """The plain form's event, in any letter case."""
@@ -32,18 +32,22 @@ def is_listed(row: InstanceRow) -> bool:
     )
 
 
-def listing_of(instance: Instance, known: Callable[[int], InboxRow | None]) -> InboxRow | None:
-    """Its row, or None. `known` says what the inbox has of an instance, by its key."""
+def listing_of(instance: Instance, store: Store) -> InboxRow | None:
+    """Its row, or None. Rows of the inbox are never encrypted: they are what people look for."""
     row, execution = instance.row, instance.execution
     if not is_listed(row):
         return None
+    problem = _problem(row, store.rows)
     if row.name == APPROVAL:
-        return _of_approval(row)
-    if execution is None:  # it cannot go on now: what it waited for, and why
-        shown = known(row.key)
-        return None if shown is None else msgspec.structs.replace(shown, problem=_problem(row))
-    wait = execution.event_wait(EVENT)
-    return None if wait is None else _of_event(row, wait)
+        try:
+            return _of_approval(row, store.rows, problem)
+        except SealedError:
+            pass  # as it stood, and why it cannot go on
+    elif execution is not None:
+        wait = execution.event_wait(EVENT)
+        return None if wait is None else _of_event(row, wait, store.rows, problem)
+    shown = store.inbox_row(row.key)
+    return None if shown is None else msgspec.structs.replace(shown, problem=problem)
 
 
 def number_of(row: InstanceRow, sequence: int) -> int:
@@ -51,9 +55,11 @@ def number_of(row: InstanceRow, sequence: int) -> int:
     return row.execution << 32 | sequence
 
 
-def _of_approval(row: InstanceRow) -> InboxRow | None:
+def _of_approval(row: InstanceRow, rows: Rows, problem: str) -> InboxRow | None:
+    """Raises: SealedError."""
     try:
-        shown = msgspec.json.decode(row.custom_status or "", type=InboxRow)
+        told = rows.show(row.id, "status", row.custom_status or "")
+        shown = msgspec.json.decode(told, type=InboxRow)
     except msgspec.MsgspecError:
         return None
     if row.status is Status.TERMINATED:
@@ -62,30 +68,35 @@ def _of_approval(row: InstanceRow) -> InboxRow | None:
     if row.status is Status.FAILED:
         problem = "It failed, so nobody can decide it any more: look at its timeline."
         return msgspec.structs.replace(shown, final=True, problem=problem)
-    return msgspec.structs.replace(shown, problem=_problem(row))
+    return msgspec.structs.replace(shown, problem=problem)
 
 
-def _of_event(row: InstanceRow, wait: WaitTask) -> InboxRow:
+def _of_event(row: InstanceRow, wait: WaitTask, rows: Rows, problem: str) -> InboxRow:
     return InboxRow(
         id=row.id,
-        title=_title(row),
+        title=_title(row, rows),
         opened_at=wait.opened_at,
         pattern="event",
         version=number_of(row, wait.sequence),
         kind=row.name,
         case=row.id,
-        problem=_problem(row),
+        problem=problem,
     )
 
 
-def _title(row: InstanceRow) -> str:
+def _title(row: InstanceRow, rows: Rows) -> str:
     """The custom status where it is a text: the workflow's own words."""
-    told = None if row.custom_status is None else msgspec.json.decode(row.custom_status)
+    try:
+        told = msgspec.json.decode(rows.show(row.id, "status", row.custom_status or "null"))
+    except SealedError:
+        told = None
     title = told if isinstance(told, str) and told.strip() else f"{row.name} {row.id}"
     return title[:TITLE_LIMIT]
 
 
-def _problem(row: InstanceRow) -> str:
+def _problem(row: InstanceRow, rows: Rows) -> str:
     if row.status is Status.QUARANTINED:
+        if rows.encrypted:  # the reason may quote what the instance was given
+            return "It is quarantined: its own page says why."
         return row.problem or "quarantined"
     return "Its instance is suspended." if row.status is Status.SUSPENDED else ""

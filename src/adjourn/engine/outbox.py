@@ -13,8 +13,8 @@ import msgspec
 
 from adjourn.engine.batch import Batch
 from adjourn.engine.messages import RaiseEvent
+from adjourn.errors import SealedError
 from adjourn.model import commands, events
-from adjourn.model.events import decode_event
 from adjourn.model.ids import sent_event_id
 from adjourn.store.protocol import InstanceRow, Timer
 
@@ -24,6 +24,7 @@ PUT_OFF: Literal["start"] = "start"
 """The purpose of the timer of an event that was put off. Unlike that of a scheduled start, which
 has sequence 0, it names the sender's history row."""
 PUT_OFF_UNTIL = 0  # due at once, and before all else, whatever the clock does
+KEY_PAUSE_US = 60_000_000  # before an event is tried again whose encryption key is not here
 
 
 def send(batch: Batch, row: InstanceRow, command: commands.SendEvent) -> None:
@@ -46,7 +47,11 @@ def send_now(batch: Batch, key: int, execution: int, number: int) -> None:
     if sender is None or body is None:
         return
     try:
-        event = decode_event(body)
+        event = batch.memory.store.rows.read(sender.row.id, execution, number, body)
+    except SealedError as error:  # kept until its key is back
+        _log.error("%s", error)
+        batch.add_timer((batch.now_us + KEY_PAUSE_US, key, execution, number, PUT_OFF))
+        return
     except msgspec.MsgspecError as error:  # damaged: its next turn says so
         _log.error("%s, row %d: an event cannot be sent: %s", sender.row.id, number, error)
         return

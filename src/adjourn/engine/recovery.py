@@ -50,14 +50,15 @@ def recover(batch: Batch, instance: Instance) -> None:
 def _retry_quarantined(batch: Batch, instance: Instance) -> bool:
     """Whether the code fits again. A history that is still the same length needs no new rows."""
     row = instance.row
-    problem = row.problem
+    rows = batch.memory.store.rows
+    was = "" if rows.encrypted else f" (was: {row.problem})"
     execution = execution_of(batch, instance)
     if execution is None:
         return False
     if row.status is Status.QUARANTINED:
         set_going(instance, execution)
         turned(batch, instance)
-    _log.warning("%s fits its code again and goes on (was: %s)", row.id, problem)
+    _log.warning("%s fits its code again and goes on%s", row.id, was)
     return True
 
 

@@ -84,8 +84,11 @@ def quarantine(batch: Batch, instance: Instance, explanation: str) -> None:
     instance.let_go()
     batch.touch(instance)
     set_status(instance, Status.QUARANTINED)
-    instance.row.problem = explanation
-    _log.error("%s is quarantined: %s", instance.row.id, explanation)
+    rows = batch.memory.store.rows
+    instance.row.problem = rows.hide(instance.row.id, "problem", explanation)
+    # What an explanation quotes of a payload stands in no log while payloads are encrypted.
+    why = "`adjourn show` says why" if rows.encrypted else explanation
+    _log.error("%s is quarantined: %s", instance.row.id, why)
 
 
 def turn(batch: Batch, instance: Instance, event: Arrived) -> None:

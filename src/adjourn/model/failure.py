@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
@@ -57,22 +58,34 @@ def note(
         setattr(error, _NOTED, (non_retriable, properties or {}))
 
 
-def describe(error: BaseException, depth: int = 0) -> FailureDetails:
-    """The record of an exception and of what caused it. Never raises."""
+Hide = Callable[[str], str]
+"""A text without what must not be written down; `Redactor.text`."""
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def describe(error: BaseException, depth: int = 0, *, hide: Hide = _as_it_is) -> FailureDetails:
+    """The record of an exception and of what caused it, each text through `hide`. Never raises.
+
+    A failure is recorded once and is only read after that, so hiding something here changes no
+    replay: the orchestrator meets the same words when it lives and when it is rebuilt.
+    """
     inner: FailureDetails | None = None
     if isinstance(error, TaskFailedError) and isinstance(error.failure, FailureDetails):
         inner = _shortened(error.failure, CHAIN_LIMIT)
     elif depth < CHAIN_LIMIT:
         cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        inner = None if cause is None else describe(cause, depth + 1)
+        inner = None if cause is None else describe(cause, depth + 1, hide=hide)
     non_retriable, properties = _noted(error)
     return FailureDetails(
         type=type_name(type(error)),
-        message=_text_of(error)[:MESSAGE_LIMIT],
-        stack_trace=_trace_of(error)[-TRACE_LIMIT:] if depth == 0 else "",
+        message=hide(_text_of(error))[:MESSAGE_LIMIT],
+        stack_trace=hide(_trace_of(error))[-TRACE_LIMIT:] if depth == 0 else "",
         inner=inner,
         non_retriable=non_retriable or isinstance(error, NonRetryableError),
-        properties=properties,
+        properties={name: hide(value) for name, value in properties.items()},
     )
 
 

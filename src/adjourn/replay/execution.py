@@ -302,7 +302,7 @@ class Execution:
             arguments = (context, self.input) if self.orchestrator.takes_input else (context,)
             made = self.orchestrator.function(*arguments)
         except Exception as error:
-            self._end(commands.FailInstance(failure=describe(error)))
+            self._end(self._failed(error))
             return
         coroutine = drive(made) if self.orchestrator.is_generator else made
         self._main = asyncio.Task(coroutine, loop=self._loop, name=self.instance_id)  # pyright: ignore  # a duck-typed loop is enough for asyncio.Task
@@ -382,7 +382,7 @@ class Execution:
         except Runaway as error:
             raise self._does_not_end(str(error)) from None
         except BaseException as error:  # SystemExit and KeyboardInterrupt pass through tasks
-            self._end(commands.FailInstance(failure=describe(error)))
+            self._end(self._failed(error))
             return
         if self._runaway:
             raise self._does_not_end(self._runaway)
@@ -422,7 +422,7 @@ class Execution:
 
     def _outcome(self, main: asyncio.Task[Any]) -> Command:
         if main.cancelled():
-            return commands.FailInstance(failure=describe(CancelledError("it cancelled itself")))
+            return self._failed(CancelledError("it cancelled itself"))
         error = main.exception()
         if error is None:
             try:
@@ -431,7 +431,11 @@ class Execution:
                 )
             except AdjournError as unfit:
                 error = unfit
-        return commands.FailInstance(failure=describe(taught(error)))
+        return self._failed(taught(error))
+
+    def _failed(self, error: BaseException) -> commands.FailInstance:
+        failure = describe(error, hide=self.registry.redactor.text)
+        return commands.FailInstance(failure=failure)
 
     def _end(self, command: Command) -> None:
         self.finished = True

@@ -42,6 +42,7 @@ STATUS: Mapping[type[AdjournError], int] = {
     errors.DeterminismError: 400,
     errors.StorageFullError: 507,
     errors.HistoryDamagedError: 500,
+    errors.SealedError: 503,
     errors.StorageError: 503,
     errors.EngineStoppedError: 503,
 }

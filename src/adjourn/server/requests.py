@@ -26,13 +26,24 @@ from adjourn.server.waits import Waits
 
 T = TypeVar("T")
 
+SHOWN_HEADER = "adjourn-redact"
+"""With "yes" a client asks for values as people are shown them: `adjourn show` does."""
 BODY_SECONDS = 30.0  # a body that takes longer to arrive is given up
 INTEGER_LIMIT = 2**63 - 1  # what the store can hold
 
 
 def client_of(request: Request) -> Client:
-    """The client that this application serves."""
-    return cast("Client", request.app.state.client)
+    """The client that this application serves, as whoever asks may see things."""
+    client = cast("Client", request.app.state.client)
+    return client.shown() if _for_people(request) else client
+
+
+def _for_people(request: Request) -> bool:
+    """Programs get values as they are, for they go on with them, and so do administrators; whoever
+    else is signed in sees what people are shown, and whoever asks for just that."""
+    actor = cast("Actor | None", request.scope.get("state", {}).get("actor"))
+    person = actor is not None and not actor.agent and "admin" not in actor.roles
+    return person or request.headers.get(SHOWN_HEADER) == "yes"
 
 
 async def actor_of(request: Request) -> Actor | None:

@@ -10,6 +10,7 @@ import msgspec
 
 from adjourn.model.inbox import Counts, ExecutionState, InboxPage, InboxQuery, InboxRow
 from adjourn.model.status import Status
+from adjourn.store.rows import Rows
 
 Attribute = str | int | float | bool | None
 Timer = tuple[int, int, int, int, str]
@@ -19,7 +20,8 @@ HistoryRow = tuple[int, int, int, bytes, bytes]
 """Instance key, execution, number (1 for the first), body (JSON), chain hash."""
 
 ReceiptRow = tuple[int, str, str, str | None]
-"""Instance key, kind ("event" or "update"), sender's id, answer (JSON) or None while it is open."""
+"""Instance key, kind ("event" or "update"), sender's id, answer (as `Store.rows` hides it) or None
+while it is open."""
 
 
 class InstanceRow(msgspec.Struct, kw_only=True, gc=False):
@@ -52,8 +54,9 @@ class InstanceRow(msgspec.Struct, kw_only=True, gc=False):
     waiting_for: str = "[]"
     """JSON list of the names with a live wait."""
     custom_status: str | None = None
+    """As `Store.rows` hides it."""
     problem: str | None = None
-    """Why it is quarantined, for people."""
+    """Why it is quarantined, for people; as `Store.rows` hides it."""
     start_digest: bytes = b""
     """Digest of name and input of the start, for idempotent starts."""
     tags: str = "{}"
@@ -126,6 +129,8 @@ class Store(Protocol):
     """
 
     path: str
+    rows: Rows
+    """How events and texts stand in it: whoever writes or reads one goes through this."""
     was_clean: bool
     """Whether the last owner closed it; False after a crash."""
 

@@ -68,6 +68,13 @@ LAST_ROW = """
     WHERE instance = ? AND execution = ? ORDER BY number DESC LIMIT 1
 """
 
+# Whether their keys are there is asked at the opening; of older ones, when they are read.
+NEWEST_ROWS = """
+    SELECT instances.id, history.execution, history.number, CAST(history.body AS BLOB)
+    FROM history JOIN instances ON instances.key = history.instance
+    ORDER BY history.rowid DESC LIMIT 200
+"""
+
 RECEIPT = "SELECT answer FROM receipts WHERE instance = ? AND kind = ? AND event_id = ?"
 
 ATTRIBUTES = "SELECT name, value FROM attributes WHERE instance = ?"

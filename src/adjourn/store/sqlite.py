@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import apsw
+import msgspec
 
 from adjourn.errors import (
+    EncryptionKeysError,
     FencedError,
     FileRefusedError,
     ForkedEngineError,
     HistoryDamagedError,
+    SealedError,
     StorageError,
     StorageFullError,
 )
@@ -28,6 +31,8 @@ from adjourn.store.forks import forks
 from adjourn.store.inbox import Inbox
 from adjourn.store.lock import OwnerLock
 from adjourn.store.protocol import Attribute, Changes, InstanceRow, Query, Timer
+from adjourn.store.rows import Rows
+from adjourn.store.sealing import Sealer, box_of
 
 Read = TypeVar("Read")
 
@@ -92,12 +97,14 @@ class SQLiteStore:
         create: bool = True,
         lock: bool = True,
         vfs: str | None = None,
+        sealer: Sealer | None = None,
     ) -> None:
         """Open and own the file: lock, header, version, empty log, epoch, and only then its data.
 
         `lock=False` and `vfs` are for tests of fencing and faults.
 
-        Raises: FileLockedError, FileRefusedError, StorageError.
+        Raises: FileLockedError, FileRefusedError, StorageError; EncryptionKeysError where the
+        sealer's keys do not open what was written last: the file is then as it was.
         """
         self.path = os.fspath(path)
         self.memory = self.path == ":memory:"
@@ -108,6 +115,7 @@ class SQLiteStore:
         self.epoch = 0
         self.was_clean = True
         self._inbox = Inbox(self._execute)
+        self.rows = Rows(sealer)
         self._lock = OwnerLock(self.path) if lock and not self.memory else None
         if self._lock is not None:
             self._lock.acquire()
@@ -157,6 +165,8 @@ class SQLiteStore:
         if self._value("PRAGMA synchronous") != 2:
             self._refuse("SQLite would not switch to synchronous=FULL", "Use a local disk.")
         self._empty_the_log()
+        if version > 0:
+            self._refuse_other_keys()
         if version == 0 or version < len(_migrations()):
             self._migrate(version)
         self._take_ownership()
@@ -183,6 +193,22 @@ class SQLiteStore:
         busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
         if busy:
             self._refuse("somebody reads or writes it", "Close that program and start again.")
+
+    def _refuse_other_keys(self) -> None:
+        """Before anything is written. Raises: EncryptionKeysError."""
+        for id, execution, number, body in self._db.execute(sql.NEWEST_ROWS).fetchall():
+            box = box_of(body)
+            if box is None:
+                continue
+            try:
+                self.rows.read(id, execution, number, body)
+            except SealedError as error:
+                raise EncryptionKeysError(
+                    f"What {self.path} was last given is encrypted with key {box.key!r}: {error}"
+                ) from error
+            except msgspec.MsgspecError:
+                pass  # damaged: its instance says so
+            return
 
     def _migrate(self, version: int) -> None:
         """Forward only, all steps in one transaction, with a backup of a file that had data."""

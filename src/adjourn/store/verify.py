@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -9,6 +10,7 @@ import msgspec
 
 from adjourn.errors import HistoryDamagedError
 from adjourn.store import chain
+from adjourn.store.sealing import box_of
 from adjourn.store.sqlite import reading
 
 # As bytes: a flipped bit may leave text that is no UTF-8, and the hash chain is what tells.
@@ -32,6 +34,8 @@ class Checked(msgspec.Struct, frozen=True):
     execution: int
     rows: int
     broken: HistoryDamagedError | None = None
+    keys: dict[str, int] = {}
+    """How many of its rows are encrypted, by the id of the key."""
 
 
 def verify(path: str) -> Iterator[Checked]:
@@ -64,5 +68,10 @@ def _check(
     try:
         chain.check(id, execution, rows, length, head or (rows[-1][2] if rows else b""))
     except HistoryDamagedError as error:
-        return Checked(id, execution, len(rows), error)
-    return Checked(id, execution, len(rows))
+        return Checked(id, execution, len(rows), error, _keys(rows))
+    return Checked(id, execution, len(rows), keys=_keys(rows))
+
+
+def _keys(rows: list[tuple[int, bytes, bytes]]) -> dict[str, int]:
+    boxes = filter(None, (box_of(body) for _, body, _ in rows))
+    return dict(Counter(box.key for box in boxes))

@@ -46,6 +46,7 @@ from adjourn.model.ids import check_instance_id, check_name
 from adjourn.model.inbox import InboxQuery, InboxRow
 from adjourn.model.state import HistoryEntry, InstanceState, Page, from_microseconds
 from adjourn.store.protocol import Query
+from adjourn.store.sealing import sealer_from
 from adjourn.store.sqlite import SQLiteStore
 from adjourn.testing.clock import START, VirtualClock
 from adjourn.testing.inbox import SandboxInbox
@@ -346,8 +347,11 @@ class Sandbox:
     # Inside.
 
     def _open(self) -> None:
-        self._store = SQLiteStore(self._where)
+        self._store = self._open_store()
         self._begin()
+
+    def _open_store(self) -> SQLiteStore:
+        return SQLiteStore(self._where, sealer=sealer_from(self.app.privacy.encryption_keys_env))
 
     def _begin(self) -> None:
         self._queue = _Queue()
@@ -387,7 +391,7 @@ class Sandbox:
         self._engine.memory.trim(0)
         if not self._store.memory:
             self._store.abandon()
-            self._store = SQLiteStore(self._where)
+            self._store = self._open_store()
         self._begin()
 
     def _send(self, make: Callable[[Any], Message]) -> Any:
@@ -445,7 +449,9 @@ class Sandbox:
                 )
             finished = ActivityFinished(call=call, result=activity.encode_result(value))
         except BaseException as error:  # recorded, as everywhere: an activity ends no process
-            finished = ActivityFinished(call=call, failure=failure_of(error))
+            finished = ActivityFinished(
+                call=call, failure=failure_of(error, self.app.redactor.text)
+            )
         self._engine.submit(finished)
 
     def _advance(self, by: timedelta) -> None:

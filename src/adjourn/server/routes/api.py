@@ -110,9 +110,10 @@ async def history(request: Request, id: str) -> Response:
 async def result(request: Request, id: str) -> Response:
     """How it ended, with 200; 202 when it has not finished within `wait` seconds."""
     seconds = Words(request).seconds("wait", LONGEST_WAIT, LONGEST_WAIT)
-    backend = client_of(request).backend
+    client = client_of(request)
     check_instance_id(id)
-    ended = await waits_of(request).for_answer(("result", id), lambda: backend.result(id), seconds)
+    wait = ("result", client.for_people, id)
+    ended = await waits_of(request).for_answer(wait, lambda: client.ending(id), seconds)
     return answer({"finished": False}, 202) if ended is None else answer(ended)
 
 

@@ -49,7 +49,7 @@ async def _start(request: Request, name: str, id: str | None) -> Response:
 async def _wait(request: Request, id: str, seconds: float) -> Response | None:
     client = client_of(request)
     ending = await waits_of(request).for_answer(
-        ("result", id), lambda: client.backend.result(id), seconds
+        ("result", client.for_people, id), lambda: client.ending(id), seconds
     )
     if ending is None:
         return None

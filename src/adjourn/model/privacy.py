@@ -1,0 +1,309 @@
+"""What is hidden when values are shown, logged, or told in an exception.
+
+Best effort, by the names of fields, the forms of well-known credentials, and the secrets that this
+process was given. It changes no input and no result that is stored: a history must replay. What
+must not be read in the file at all is encrypted there (`adjourn.store.rows`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterable
+from fnmatch import translate
+from typing import Any, TypeVar, cast
+from urllib.parse import quote, quote_plus
+
+import msgspec
+
+from adjourn.model.events import Event
+from adjourn.model.failure import FailureDetails
+from adjourn.model.state import Ending, HistoryEntry, InstanceState, Page
+
+Told = TypeVar("Told", InstanceState, Ending)
+
+HIDDEN = "[redacted]"
+SHORTEST_SECRET = 6  # characters; hiding shorter ones would tear every other text apart
+
+DEFAULT_RULES = (
+    "*password*", "passwd", "pwd", "*passphrase*", "*secret*", "token", "*_token", "authorization",
+    "*_authorization", "*api_key*", "apikey", "*private_key*", "access_key", "*_access_key",
+    "credential", "credentials", "cookie", "*_cookie", "card_number", "cvv", "cvc",
+)  # fmt: skip
+"""Always hidden, whatever an operator adds."""
+
+
+class Privacy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[privacy]`: what is hidden besides what always is, and the keys for payloads at rest."""
+
+    redact: list[str] = []
+    """Names of fields whose values people and logs are not shown: `iban`, `card.*`, `*_code`.
+    A rule holds at any depth. Dots divide the names of fields in one another, `*` stands for any
+    part of a name; letter case, `-`, `_` and camelCase make no difference, lists count for
+    nothing."""
+    secrets_env: list[str] = []
+    """Environment variables whose values are hidden wherever they stand in a text."""
+    encryption_keys_env: str = ""
+    """The variable that holds the keys for payloads at rest, the newest first: `k2:...,k1:...`;
+    each is 32 random bytes in base64. Without one payloads are not encrypted."""
+
+    def and_also(self, other: Privacy) -> Privacy:
+        """Both: nothing that one of them hides is shown."""
+        return Privacy(
+            redact=[*self.redact, *other.redact],
+            secrets_env=[*self.secrets_env, *other.secrets_env],
+            encryption_keys_env=other.encryption_keys_env or self.encryption_keys_env,
+        )
+
+
+class Redactor:
+    """Hides what its rules name. Values go in and come out; nothing is changed in place."""
+
+    def __init__(self, rules: Iterable[str] = (), secrets: Iterable[str] = ()) -> None:
+        """`secrets` are values that are hidden wherever they stand."""
+        every = [_normal(rule).removeprefix("*.") for rule in (*DEFAULT_RULES, *rules)]
+        split = [[part for part in rule.split(".") if part] for rule in every]
+        simple = [parts[0] for parts in split if len(parts) == 1]
+        self._names = re.compile("|".join(map(translate, simple)))
+        self._paths = [
+            [re.compile(translate(part)) for part in parts] for parts in split if len(parts) > 1
+        ]
+        self._known: dict[str, bool] = {}
+        spelled = {form for secret in secrets for form in _spellings(secret)}
+        self._secrets = (
+            re.compile("|".join(map(re.escape, sorted(spelled, key=len, reverse=True))))
+            if spelled
+            else None
+        )
+
+    # Values.
+
+    def value(self, value: Any) -> Any:
+        """A plain JSON value with the fields hidden that a rule names, and texts as in `text`."""
+        return self._value(value, ())
+
+    def _value(self, value: Any, path: tuple[str, ...]) -> Any:
+        match value:
+            case str():
+                return self.text(value)
+            case dict():
+                return {
+                    name: self._field(item, (*path, _normal(str(name))))
+                    for name, item in cast("dict[str, Any]", value).items()
+                }
+            case list() | tuple():
+                return [self._value(item, path) for item in cast("list[Any]", value)]
+            case _:
+                return value
+
+    def _field(self, value: Any, path: tuple[str, ...]) -> Any:
+        if value is not None and value != "" and self._hides(path):
+            return HIDDEN
+        return self._value(value, path)
+
+    def _hides(self, path: tuple[str, ...]) -> bool:
+        name = path[-1]
+        known = self._known.get(name)
+        if known is None:
+            known = self._names.fullmatch(name) is not None
+            if len(self._known) < 10_000:  # names may come from customers
+                self._known[name] = known
+        return known or any(
+            len(path) >= len(rule)
+            and all(p.match(n) for p, n in zip(rule, path[-len(rule) :], strict=True))
+            for rule in self._paths
+        )
+
+    def hides(self, name: str) -> bool:
+        """Whether a field of this name is hidden, wherever it stands."""
+        return self._hides((_normal(name),))
+
+    def raw(self, text: msgspec.Raw) -> msgspec.Raw:
+        """As `value`, of JSON; what is no JSON is hidden whole."""
+        try:
+            value = msgspec.json.decode(text)
+        except msgspec.MsgspecError:
+            return msgspec.Raw(msgspec.json.encode(HIDDEN))
+        return msgspec.Raw(msgspec.json.encode(self.value(value)))
+
+    # Texts.
+
+    def text(self, text: str) -> str:
+        """Free text without the secrets that this process knows, without what has the form of a
+        credential, and without what is written as `password=...` or `"token": "..."`."""
+        if self._secrets is not None:
+            text = self._secrets.sub(HIDDEN, text)
+        text = _FORMS.sub(_without_form, self._without_fields(text))
+        return self._without_changes(text) if _BECAME in text else text
+
+    def _without_changes(self, text: str) -> str:
+        """`amount 600 -> 500, card_number ...`, as an audit tells what somebody changed: from the
+        first name on that is hidden, for a value may look like the next name."""
+        for found in _CHANGED.finditer(text):
+            if self._hides((_normal(found["name"]),)):
+                return text[: found.end()] + HIDDEN
+        return text
+
+    def _without_fields(self, text: str) -> str:
+        parts: list[str] = []
+        copied = looked = 0
+        while (found := _NAME.search(text, looked)) is not None:
+            looked = found.end()
+            name = _normal(found["name"])
+            if not self._hides((name,)):
+                continue
+            shape = _WHOLE_LINE if name.endswith(("cookie", "authorization")) else _VALUE
+            value = shape.match(text, looked) or _VALUE.match(text, looked)
+            if value is None:
+                continue
+            quotes = _QUOTES.match(value.group())
+            mark = quotes.group() if quotes else ""
+            parts += [text[copied:looked], mark, HIDDEN, mark]
+            copied = looked = value.end()
+        return "".join([*parts, text[copied:]]) if parts else text
+
+    # What a client is told.
+
+    def failure(self, failure: FailureDetails) -> FailureDetails:
+        """A failure and what caused it, each text as in `text`."""
+        return msgspec.structs.replace(
+            failure,
+            message=self.text(failure.message),
+            stack_trace=self.text(failure.stack_trace),
+            inner=None if failure.inner is None else self.failure(failure.inner),
+            properties=self.value(failure.properties),
+        )
+
+    def state(self, state: Told) -> Told:
+        """An instance, or how it ended, for people."""
+        changed: dict[str, Any] = {
+            name: self.raw(text)
+            for name in ("input", "output", "custom_status")
+            if isinstance(text := getattr(state, name, None), msgspec.Raw)
+        }
+        if state.failure is not None:
+            changed["failure"] = self.failure(state.failure)
+        if isinstance(state, InstanceState):
+            changed["attributes"] = self.value(state.attributes)
+            changed["problem"] = None if state.problem is None else self.text(state.problem)
+        return msgspec.structs.replace(state, **changed)
+
+    def page(self, page: Page) -> Page:
+        return Page(
+            instances=[self.state(state) for state in page.instances], next_token=page.next_token
+        )
+
+    def entry(self, entry: HistoryEntry) -> HistoryEntry:
+        """A row of history; its hash stays that of the row as it is stored."""
+        return msgspec.structs.replace(entry, event=self.event(entry.event))
+
+    def event(self, event: Event) -> Event:
+        changed: dict[str, Any] = {}
+        for name in ("input", "result", "data", "details"):
+            text = getattr(event, name, None)
+            if isinstance(text, msgspec.Raw):
+                changed[name] = self.raw(text)
+        failure, reason = getattr(event, "failure", None), getattr(event, "reason", None)
+        if isinstance(failure, FailureDetails):
+            changed["failure"] = self.failure(failure)
+        if isinstance(reason, str):
+            changed["reason"] = self.text(reason)
+        return msgspec.structs.replace(event, **changed) if changed else event
+
+
+class RedactedLogs(logging.Filter):
+    """Hides secrets in each record: its message, its traceback, its stack, its extra texts.
+
+    Add it to handlers: a filter on a logger does not see what that logger's children log.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self._redactor = redactor
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        redact = self._redactor.text
+        record.msg, record.args = redact(_message(record)), None
+        if record.exc_info and not record.exc_text:
+            # The formatter writes `exc_text` where there is one, and looks no further.
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = redact(record.exc_text)
+            record.exc_info = None  # for formatters that would draw it anew
+        if record.stack_info:
+            record.stack_info = redact(record.stack_info)
+        for name, value in list(vars(record).items()):
+            if name not in _OF_EVERY_RECORD:
+                setattr(record, name, self._redactor.value({name: value})[name])
+        return True
+
+
+_OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+
+def _message(record: logging.LogRecord) -> str:
+    """What raises in a filter raises where the line was logged; a handler would only grumble."""
+    try:
+        return record.getMessage()
+    except Exception as error:
+        return f"{record.msg!r} with arguments that do not fit it ({type(error).__name__})"
+
+
+# Names and forms.
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def _normal(name: str) -> str:
+    """`cardNumber`, `Card-Number` and `card_number` are one name."""
+    return _CAMEL.sub("_", name[:200]).replace("-", "_").replace(" ", "_").casefold()
+
+
+_NAME = re.compile(
+    r"""(?<![\w-])(?P<name>[\w-]{1,80})
+        (?: \\*["']? \s{0,3} [:=] \s{0,3} b?(?=["'\\\S])    # name = value, "name": "value"
+          | ["'] ,\s? b?(?=["']) )                          # ("name", "value")""",
+    re.VERBOSE,
+)
+_VALUE = re.compile(
+    r"""  \\+"[^"]*"                                          # "value" within JSON in JSON
+      | "(?:[^"\\]|\\.)*+" | '(?:[^'\\]|\\.)*+'
+      | ["'\\][^\n]*                                       # a quotation that was cut off
+      | (?:Bearer|Basic|Digest|Negotiate)\s+[^\s"',;]+      # a header's two words
+      | [^\s,;&"'\\{}\[\]()<>]+""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_WHOLE_LINE = re.compile(r"[^\n\"'\\{}\[\]]+")
+"""The value of a header that has several parts, where no quotes say where it ends."""
+_BECAME = " \u2192 "
+_CHANGED = re.compile(r"(?:^|[\s,(])(?P<name>[\w-]{1,80}) ")
+_QUOTES = re.compile(r"""\\*["']""")
+
+
+_FORMS = re.compile(
+    r"""
+    -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----.*?(?:-----END\ [A-Z ]*PRIVATE\ KEY-----|\Z)
+  | (?P<scheme>\b(?:Bearer|Basic)\ )[\w.~+/=-]{8,}
+  | (?<=://)[^\s/:@"']{0,100}:(?P<at>[^\s/@"']{1,200})@  # a password in an address
+  | \beyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]*                  # a signed token
+  | \badj_[A-Za-z0-9]+_[\w-]{16,}                      # one of our keys
+  | \b[sr]k[_-](?:live|test|proj|ant)[_-][\w-]{8,}
+  | \b(?:gh[pousr]_|github_pat_|xox[abprs]-|whsec_)[\w+/=-]{10,}
+    """,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+
+
+def _without_form(found: re.Match[str]) -> str:
+    if found["at"]:
+        return f"{HIDDEN}@"
+    return f"{found['scheme'] or ''}{HIDDEN}"
+
+
+def _spellings(secret: str) -> set[str]:
+    """How a secret may stand in a text: as it is, in JSON, in a repr, in an address."""
+    if len(secret) < SHORTEST_SECRET:
+        return set()
+    forms = {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], quote(secret, safe="")}
+    return forms | {quote_plus(secret), json.dumps(secret, ensure_ascii=False)[1:-1]}
