@@ -26,8 +26,8 @@ from adjourn.model import events
 from adjourn.model.privacy import Privacy
 from adjourn.store.rows import Rows
 from adjourn.store.sealing import Sealer, parse_keys
-from adjourn.store.verify import verify
 from adjourn.store.sqlite import SQLiteStore
+from adjourn.store.verify import verify
 from adjourn.testing import Sandbox
 from adjourn.testing.clock import START
 
@@ -420,15 +420,16 @@ def test_the_inbox_stays_clear_and_the_evidence_does_not(
         decision = await ctx.approval(
             Refund(note=note),
             title="Refund to Ada",
-            to=["group:support"],
+            to="group:support",
+            expires="7d",
             evidence=[Facts(facts={"Card": note})],
         )
         return type(decision).__name__
 
     with Sandbox(app, file) as box:
         box.start("ask", CANARY, id="C-1")
-        assert box.inbox().one().row.title == "Refund to Ada"
-        box.inbox().one().approve("lena", CANARY)
+        assert box.inbox("support").one().row.title == "Refund to Ada"
+        box.inbox("support").one().approve("lena", CANARY)
         box.advance(minutes=1)
         assert box.result("C-1") == "Approved"
 

@@ -63,8 +63,10 @@ class _Problem(msgspec.Struct, rename={"message": "Message"}):
 class HttpBackend:
     """`Backend` over `/api/v1` of the server at `address`. Raises the errors that it says."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, for_people: bool = False) -> None:
+        """With `for_people` the server answers as it would show things to people: redacted."""
         self._address = address.rstrip("/")
+        self._headers = {"adjourn-redact": "yes"} if for_people else {}
         self._http: httpx.AsyncClient | None = None
 
     async def open(self) -> None:
@@ -72,6 +74,7 @@ class HttpBackend:
         try:
             self._http = httpx.AsyncClient(
                 base_url=f"{self._address}/api/v1/",
+                headers=self._headers,
                 timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, pool=None),
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
                 # Reading the certificates takes longer than most calls, and plain http needs none.

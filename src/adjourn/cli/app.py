@@ -68,11 +68,17 @@ def _say(message: str, code: int) -> int:
 
 
 @asynccontextmanager
-async def client_at(address: str) -> AsyncGenerator[Client]:
-    """A client of the server at `address`. Raises: UsageError for what is no address."""
+async def client_at(address: str, *, for_people: bool = False) -> AsyncGenerator[Client]:
+    """A client of the server at `address`; what it reads `for_people` is redacted by the server's
+    rules. Raises: UsageError for what is no address."""
     if not address.startswith(("http://", "https://")):
         raise UsageError(f"--at takes the http:// address of `adjourn run`, not {address!r}.")
-    async with Adjourn().open(address) as client:
+    client = Adjourn().open(address)
+    if for_people:
+        from adjourn.backends.http import HttpBackend
+
+        client = Client(client.registry, HttpBackend(address, for_people=True))
+    async with client:
         yield client
 
 
@@ -170,6 +176,7 @@ async def show(
     *,
     execution: int | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
+    unredacted: Annotated[bool, Parameter(negative="")] = False,
     at: At = DEFAULT_ADDRESS,
 ) -> None:
     """Show one instance: what it waits for, and its timeline (times are UTC).
@@ -180,10 +187,12 @@ async def show(
         An earlier execution; the latest by default.
     json
         Everything, as JSON.
+    unredacted
+        Also what the application hides from people. The server decides whether you may.
     """
     from adjourn.cli.timeline import header, timeline
 
-    async with client_at(at) as client:
+    async with client_at(at, for_people=not unredacted) as client:
         state = await client.get(id)
         latest = await client.history(id)
         other = execution is not None and execution != state.execution
@@ -233,7 +242,7 @@ async def list_instances(
     """
     from adjourn.cli.tables import table_of
 
-    async with client_at(at) as client:
+    async with client_at(at, for_people=True) as client:
         found = await client.list(
             statuses=status,
             names=name,

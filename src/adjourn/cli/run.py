@@ -18,6 +18,8 @@ import msgspec
 
 from adjourn.approvals.people import DEMO_PEOPLE, LocalPeople, Person, account_trouble
 from adjourn.cli.exits import PortInUseError, UsageError
+from adjourn.cli.logs import protect
+from adjourn.cli.settings import Settings
 from adjourn.cli.text import console, printable
 from adjourn.client.app import Adjourn
 from adjourn.errors import RegistrationError
@@ -44,6 +46,7 @@ def run(target: str, database: str, host: str, port: int, people: str | None = N
     if not 0 <= port <= PORT_LIMIT:
         raise UsageError(f"{port} is no port: use 1 to {PORT_LIMIT:,}, or 0 for any free one.")
     app = load_app(target)
+    protect(app, Settings(), signed_in=False)
     directory = people_of(people)
     gc.set_threshold(*COLLECT_SELDOM)
     with _listener(host, port) as listener:

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Any, Literal, cast
 
 import msgspec
 
 from adjourn.access.settings import Access
 from adjourn.cli.exits import UsageError
+from adjourn.model.privacy import Privacy
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[log]`: what is written to the standard error stream, each line without secrets."""
+
+    level: Literal["debug", "info", "warning", "error"] = "warning"
+    """Of Adjourn's own loggers and of everybody else's."""
+    access: bool | None = None
+    """A line for each request; where nothing is said, where people sign in."""
+    format: Literal["text", "json"] = "text"
 
 
 class Settings(Access, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Each room's table; a room that is not configured stays out."""
+
+    privacy: Privacy = Privacy()
+    log: LogSettings = LogSettings()
 
 
 def read_settings(file: str | None) -> Settings:
@@ -29,3 +44,24 @@ def read_settings(file: str | None) -> Settings:
         raise UsageError(f"{file} cannot be read as TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise UsageError(f"{file}: {error}. docs/settings.md lists every word.") from error
+
+
+def secret_variables(settings: Settings) -> list[str]:
+    """The environment variables that these settings name, wherever: `client_secret_env = "..."`.
+    Whatever a room calls so holds a secret of it."""
+    return sorted(set(_variables(msgspec.to_builtins(settings))))
+
+
+def _variables(value: Any) -> list[str]:
+    if isinstance(value, list):
+        return [name for each in cast("list[Any]", value) for name in _variables(each)]
+    if not isinstance(value, dict):
+        return []
+    found: list[str] = []
+    for name, each in cast("dict[str, Any]", value).items():
+        if name.endswith("_env"):
+            names = cast("list[Any]", each if isinstance(each, list) else [each])
+            found += [text for text in names if isinstance(text, str) and text]
+        else:
+            found += _variables(each)
+    return found

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from adjourn.approvals.people import Authenticator
 from adjourn.client.client import Client
 from adjourn.errors import RegistrationError
+from adjourn.server.access_log import AccessLog
 from adjourn.server.durable import BASE
 from adjourn.server.guard import SAFE_METHODS, Guard
 from adjourn.server.problems import install_problems
@@ -54,6 +55,7 @@ def create_app(
         app.mount(prefix, _no_such_route)  # before whatever else is mounted here, as the dashboard
     app.add_middleware(_Trimmed)
     app.add_middleware(Guard)
+    app.add_middleware(AccessLog)  # around all others: what they refuse is logged, too
     return app
 
 

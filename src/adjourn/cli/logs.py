@@ -1,0 +1,72 @@
+"""What a process that serves writes about itself: to one stream, and never a secret."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+from adjourn.cli.settings import LogSettings, Settings, secret_variables
+from adjourn.cli.text import printable
+from adjourn.client.app import Adjourn
+from adjourn.model.privacy import Privacy, RedactedLogs
+
+
+def protect(app: Adjourn, settings: Settings, *, signed_in: bool) -> None:
+    """The rules of the settings join the application's own, and every line of a log goes through
+    them from now on. Handlers that the application has set up stay; it gets one if it has none."""
+    app.protect(settings.privacy)
+    app.protect(Privacy(secrets_env=secret_variables(settings)))
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(_handler(settings.log, bare=settings == Settings()))
+        root.setLevel(settings.log.level.upper())
+    for handler in root.handlers:
+        handler.addFilter(RedactedLogs(app.redactor))
+    access = settings.log.access
+    if signed_in if access is None else access:
+        logging.getLogger("adjourn.access").setLevel(logging.INFO)
+
+
+def _handler(log: LogSettings, *, bare: bool) -> logging.Handler:
+    handler = logging.StreamHandler(sys.stderr)
+    if log.format == "json":
+        handler.setFormatter(_Json())
+    elif not bare:
+        handler.setFormatter(_Text("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    return handler
+
+
+class _Text(logging.Formatter):
+    """A line begins with its moment, and nothing in a message can begin another."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        return _moment(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+
+class _Json(logging.Formatter):
+    """One object a line, in ASCII."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "at": _moment(record),
+            "level": record.levelname,
+            "logger": record.name,
+        }
+        access = getattr(record, "access", None)
+        line |= access if isinstance(access, dict) else {"message": record.getMessage()}
+        if record.exc_info and not record.exc_text:
+            record.exc_text = self.formatException(record.exc_info)
+        if record.exc_text:
+            line["exception"] = record.exc_text
+        return json.dumps(line, default=str)
+
+
+def _moment(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

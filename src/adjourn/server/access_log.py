@@ -1,0 +1,87 @@
+"""One line a request, for operators: who asked for what, and how it was answered.
+
+What may be a secret never gets into it: no query (Durable Functions' clients send their key there),
+no header, no cookie, no body, and of a path only the names of its route, where one answered. Lines
+are JSON in ASCII, so nothing that a client sends can begin a line of its own or steer a terminal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from typing import Any, cast
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from adjourn.engine.clock import new_id
+from adjourn.model.actor import Actor
+
+log = logging.getLogger("adjourn.access")
+
+PATH_LIMIT = 200  # characters of a path that no route answered
+_LONG = re.compile(r"[^/]{21,}")
+"""A part of a path that may be a key, a token or the name of somebody's talk."""
+
+
+class AccessLog:
+    """ASGI middleware around all others: it names each request (`request_id` of the scope's state)
+    and logs it to `adjourn.access`, at INFO, when it has been answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        state["request_id"] = new_id()
+        if not log.isEnabledFor(logging.INFO):
+            await self._app(scope, receive, send)
+            return
+        path, root = str(scope["path"]), str(scope.get("root_path", ""))
+        clock = asyncio.get_running_loop().time
+        status, began = 0, clock()
+
+        async def send_noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        except BaseException:
+            status = status or 500
+            raise
+        finally:
+            route = route_of(scope, path, root)
+            _write(scope, route, status, (clock() - began) * 1000)
+
+
+def _write(scope: Scope, route: str, status: int, milliseconds: float) -> None:
+    state = scope["state"]
+    actor = cast("Actor | None", state.get("actor"))
+    client = scope.get("client")
+    line = {
+        "method": scope["method"][:20],
+        "route": route,
+        "status": status,  # 0: whoever asked went away before there was one
+        "ms": round(milliseconds, 1),
+        "actor": None if actor is None else actor.id,
+        "request": state["request_id"],
+        "peer": client[0] if client else None,
+    }
+    log.info("%s", json.dumps(line), extra={"access": line})
+
+
+def route_of(scope: Scope, path: str, root: str) -> str:
+    """The route as it is written down, `/links/{token}`; where none is known, the path without what
+    may be a secret in it. `path` and `root` are those that the request came with."""
+    route: Any = scope.get("route")
+    template = getattr(route, "path", None)
+    if isinstance(template, str) and template:
+        return str(scope.get("root_path", "")).removeprefix(root) + template
+    return _LONG.sub("*", path[:PATH_LIMIT])
