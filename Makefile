@@ -19,12 +19,12 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check test demo story teams-app bench crash format formatted lint types imports fast pins clean
+.PHONY: help check test demo story teams-app bench crash format formatted lint types imports safe fast pins clean
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-check: formatted lint types imports fast ## The one gate, under two minutes: format, lint, types, imports, fast tests.
+check: formatted lint types imports safe fast ## The one gate, under two minutes: format, lint, types, imports, bandit, fast tests.
 
 test: $(VENV)/.dev ## Run all tests, with a short crash campaign; finds or installs Chromium, PostgreSQL.
 	@$(BIN)/python tests/browser/chromium.py
@@ -63,6 +63,9 @@ types: $(VENV)/.dev ## Part of check: pyright, strict on src.
 imports: $(VENV)/.dev ## Part of check: imports point down, the pure rooms stay pure.
 	@$(BIN)/lint-imports --no-logo
 
+safe: $(VENV)/.dev ## Part of check: bandit finds nothing in our sources.
+	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive src apps/support_agent/src
+
 fast: $(VENV)/.dev ## Part of check: the tests that are not marked slow.
 	@$(BIN)/python -m pytest --quiet -n 2 --dist worksteal -m "not slow and not crash"
 
@@ -81,6 +84,9 @@ clean: ## Remove .venv, caches and builds.
 # is made anew: pip would leave behind the packages that are no longer asked for.
 
 define install_pins
+@test ! -L $(VENV) || { \
+	echo "$(VENV) is a link: making it anew would empty what it leads to. Remove the link, or" >&2; \
+	echo "run make where it leads to." >&2; exit 1; }
 @command -v "$(PYTHON)" >/dev/null || { \
 	echo "Adjourn needs Python 3.11 or newer, and there is no '$(PYTHON)' here." >&2; \
 	echo "Install one, or name the one you have: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }

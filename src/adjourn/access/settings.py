@@ -30,7 +30,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The variable that holds it; without one this is a public client, with PKCE alone."""
     name: str = "your company account"
     """What the button says after "Sign in with"."""
-    scopes: list[str] = ["openid", "profile", "email"]
+    scopes: list[str] = msgspec.field(default_factory=lambda: ["openid", "profile", "email"])
     groups_claim: str = "groups"
     members: list[Member] = []
     allowed_domains: list[str] = []
