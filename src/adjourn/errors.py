@@ -373,6 +373,55 @@ class NotSignedInError(AdjournError):
         super().__init__("Nobody is signed in. Choose who you are on the dashboard's first page.")
 
 
+class ScopeMissingError(AdjournError):
+    """Whoever sends this may not do it: neither their roles nor their key reach so far."""
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        super().__init__(
+            f"This needs the scope {scope!r}. Make a key that has it (`adjourn keys make`), or let "
+            "somebody do it whose roles reach so far."
+        )
+
+
+class InvalidSettingError(AdjournError):
+    """Something that an operator wrote down, or asked for, cannot be meant."""
+
+    def __init__(self, setting: str, reason: str, move: str) -> None:
+        self.setting = setting
+        super().__init__(f"{setting}: {reason}. {move}")
+
+
+class KeyExistsError(AdjournError):
+    """A key has this name already."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"There is a key {name!r} already. Give it a new secret with `adjourn keys rotate "
+            f"{name}`, or revoke it first, or choose another name."
+        )
+
+
+class KeyNotFoundError(AdjournError):
+    """No key has this name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"There is no key {name[:80]!r}. `adjourn keys list` shows those of this file; another "
+            "one is named with --db."
+        )
+
+
+class RefusedKeyError(AdjournError):
+    """A key was not sent: where it would have gone, or what it is, is wrong. It is not shown."""
+
+    def __init__(self, address: str, reason: str, move: str) -> None:
+        self.address = address
+        super().__init__(f"The key was not sent to {address}: {reason}. {move}")
+
+
 class RefusedAddressError(AdjournError):
     """The server will not listen here without authentication."""
 

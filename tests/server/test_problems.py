@@ -25,6 +25,10 @@ NEVER_ANSWERED = {
     "NonRetryableError",
     "ActivityTimeoutError",
     "ForkedEngineError",
+    "InvalidSettingError",
+    "KeyExistsError",
+    "KeyNotFoundError",
+    "RefusedKeyError",
     "RefusedAddressError",
     "RemoteError",
 }

@@ -8,7 +8,7 @@ from typing import Literal, assert_never
 from adjourn.approvals.people import addresses_of
 from adjourn.approvals.state import Question, State
 from adjourn.errors import Refusal
-from adjourn.model.actor import Actor
+from adjourn.model.actor import DECIDERS, Actor
 from adjourn.model.approval import (
     Action,
     AddComment,
@@ -55,7 +55,6 @@ RULES: Mapping[Rule, str] = {
 }
 """They say nothing about the case, for an outsider reads them too."""
 
-DECIDERS = frozenset({"approver", "lead"})
 STEWARDS = frozenset({"lead", "admin"})
 """They keep the queue in order, also where nothing is addressed to them."""
 

@@ -170,11 +170,18 @@ class EmbeddedBackend:
         return created
 
     async def raise_event(
-        self, id: str, name: str, data: msgspec.Raw, event_id: str, *, wait: int = 0
+        self,
+        id: str,
+        name: str,
+        data: msgspec.Raw,
+        event_id: str,
+        *,
+        wait: int = 0,
+        by: Actor | None = None,
     ) -> EventAnswer:
         return await self._ask(
             lambda reply: RaiseEvent(
-                id=id, name=name, data=data, event_id=event_id, wait=wait, reply=reply
+                id=id, name=name, data=data, event_id=event_id, wait=wait, by=by, reply=reply
             )
         )
 

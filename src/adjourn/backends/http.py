@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Generator, Mapping
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -14,7 +16,7 @@ import msgspec
 from adjourn import errors
 from adjourn.backends.protocol import Action, EventAnswer, SettledAs
 from adjourn.engine.messages import OnConflict
-from adjourn.errors import AdjournError, RemoteError
+from adjourn.errors import AdjournError, NotSignedInError, RefusedKeyError, RemoteError
 from adjourn.model.actor import Actor
 from adjourn.model.inbox import Counts, InboxPage, InboxQuery, InboxRow
 from adjourn.model.state import Ending, HistoryEntry, InstanceState, Page, from_microseconds
@@ -27,6 +29,8 @@ Told = TypeVar("Told", Ending, InstanceState)
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 45.0  # more than the server lets one request wait
 WAIT_SECONDS = 25.0  # how long one request waits for a result before it is asked again
+
+_KEY = re.compile(r"adj_[A-Za-z0-9_-]{1,200}")
 
 
 def _server_knows() -> RemoteError:
@@ -60,17 +64,36 @@ class _Problem(msgspec.Struct, rename={"message": "Message"}):
     facts: dict[str, Any] = {}
 
 
-class HttpBackend:
-    """`Backend` over `/api/v1` of the server at `address`. Raises the errors that it says."""
+class _Bearer(httpx.Auth):
+    """The key on its way: an object, so that no list of attributes or headers shows it."""
 
-    def __init__(self, address: str, *, for_people: bool = False) -> None:
+    def __init__(self, key: str) -> None:
+        self._header = lambda: f"Bearer {key}"
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["authorization"] = self._header()
+        yield request
+
+
+class HttpBackend:
+    """`Backend` over `/api/v1` of the server at `address`. Raises the errors that it says.
+
+    The key goes to that address, and nowhere else: redirects are not followed, no proxy of the
+    environment is asked, and clear text stays on this machine.
+    """
+
+    def __init__(self, address: str, key: str = "", *, for_people: bool = False) -> None:
         """With `for_people` the server answers as it would show things to people: redacted."""
         self._address = address.rstrip("/")
         self._headers = {"adjourn-redact": "yes"} if for_people else {}
+        self._bearer = _Bearer(key) if key else None
+        self._trouble = _trouble(self._address, key) if key else None
         self._http: httpx.AsyncClient | None = None
 
     async def open(self) -> None:
-        """Connects at the first call, not here."""
+        """Connects at the first call, not here. Raises: RefusedKeyError, RemoteError."""
+        if self._trouble is not None:
+            raise self._trouble
         try:
             self._http = httpx.AsyncClient(
                 base_url=f"{self._address}/api/v1/",
@@ -80,6 +103,8 @@ class HttpBackend:
                 # Reading the certificates takes longer than most calls, and plain http needs none.
                 verify=self._address.startswith("https:"),
                 trust_env=False,  # a proxy that the environment names does not know our loopback
+                follow_redirects=False,  # wherever they lead, the key is not for there
+                auth=self._bearer,
             )
         except httpx.InvalidURL as error:
             raise RemoteError(f"{self._address!r} is no address of a server: {error}.") from error
@@ -107,9 +132,16 @@ class HttpBackend:
         return (await self._post(_path(id), query, input, _Created)).created
 
     async def raise_event(
-        self, id: str, name: str, data: msgspec.Raw, event_id: str, *, wait: int = 0
+        self,
+        id: str,
+        name: str,
+        data: msgspec.Raw,
+        event_id: str,
+        *,
+        wait: int = 0,
+        by: Actor | None = None,
     ) -> EventAnswer:
-        if wait:
+        if wait or by is not None:
             raise _server_knows()
         query = {"eventId": event_id} if event_id else {}
         return (await self._post(_path(id, "events", name), query, data, _Said)).answer
@@ -235,6 +267,8 @@ class HttpBackend:
             raise self._unexpected(response) from error
 
     def _error_of(self, response: httpx.Response) -> AdjournError:
+        if response.status_code == 401:  # whoever says it, this server or a proxy before it
+            return _not_signed_in(self._address, with_key=self._bearer is not None)
         try:
             problem = msgspec.json.decode(response.content, type=_Problem)
         except msgspec.MsgspecError:
@@ -243,11 +277,7 @@ class HttpBackend:
         if kind is None:
             text = f"{self._address} answered {response.status_code}: {problem.message}"
             return RemoteError(text)
-        # Its constructor would make the text anew, from facts that may not all travel.
-        error = kind.__new__(kind, problem.message)
-        Exception.__init__(error, problem.message)
-        vars(error).update(problem.facts)
-        return error
+        return _made_again(kind, problem.message, problem.facts)
 
     def _unexpected(self, response: httpx.Response) -> RemoteError:
         return RemoteError(
@@ -269,6 +299,69 @@ def _with_payloads(text: bytes | msgspec.Raw, kind: type[Told]) -> Told:
         if payload is not None and bytes(payload) == b"null" and not must_be:
             payloads[name] = None
     return msgspec.structs.replace(told, **payloads)
+
+
+def _trouble(address: str, key: str) -> RefusedKeyError | None:
+    """What keeps this key from being sent there. It never says the key."""
+    if _KEY.fullmatch(key) is None:
+        return RefusedKeyError(
+            _plain(address),
+            "it has not the form of a key",
+            "A key is one line that begins with adj_, as `adjourn keys make` printed it.",
+        )
+    try:
+        url = httpx.URL(address)
+    except httpx.InvalidURL:
+        return None  # as `open` says
+    if url.userinfo:
+        return RefusedKeyError(
+            _plain(address),
+            "the address holds a name and a password",
+            "Write the address alone: the key says who you are.",
+        )
+    if url.scheme != "https" and not _is_loopback(url.host):
+        return RefusedKeyError(
+            address,
+            "everybody on the way could read it",
+            "Use the server's https:// address, or a tunnel to this machine.",
+        )
+    return None
+
+
+def _plain(address: str) -> str:
+    """The address without a name and a password."""
+    scheme, _, rest = address.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _not_signed_in(address: str, *, with_key: bool) -> NotSignedInError:
+    text = (
+        f"{address} does not take this key: it is wrong, revoked or expired. `adjourn keys list`, "
+        "where the server runs, shows which keys there are."
+        if with_key
+        else f"{address} asks who you are. Set ADJOURN_KEY to a key of that server, or pass key= "
+        "to open(); `adjourn keys make` makes one."
+    )
+    error = _made_again(NotSignedInError, text, {})
+    assert isinstance(error, NotSignedInError)
+    return error
+
+
+def _made_again(kind: type[AdjournError], message: str, facts: Mapping[str, Any]) -> AdjournError:
+    # Its constructor would make the text anew, from facts that may not all travel.
+    error = kind.__new__(kind, message)
+    Exception.__init__(error, message)
+    vars(error).update(facts)
+    return error
 
 
 def _kind_of(code: str) -> type[AdjournError] | None:

@@ -46,12 +46,21 @@ class Backend(Protocol):
         ...
 
     async def raise_event(
-        self, id: str, name: str, data: msgspec.Raw, event_id: str, *, wait: int = 0
+        self,
+        id: str,
+        name: str,
+        data: msgspec.Raw,
+        event_id: str,
+        *,
+        wait: int = 0,
+        by: Actor | None = None,
     ) -> EventAnswer:
         """Idempotent by `event_id`; with `wait` only to that wait, as `InboxRow.version` names it.
+        `by` is who sends it, verified by the caller.
 
         Raises: InstanceNotFoundError, InstanceFinishedError, InvalidPayloadError,
-        TooManyEventsError; UpdateConflictError when that wait is over.
+        TooManyEventsError; UpdateConflictError when that wait is over; UpdateForbiddenError when
+        `by` may not give a person's answer.
         """
         ...
 

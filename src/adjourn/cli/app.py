@@ -16,8 +16,9 @@ from adjourn import __version__
 from adjourn.backends.protocol import SettledAs
 from adjourn.cli import exits
 from adjourn.cli.exits import UsageError, exit_code_of
+from adjourn.cli.keys import keys_app
 from adjourn.cli.text import console, json_text, printable
-from adjourn.client.app import Adjourn
+from adjourn.client.app import KEY_VARIABLE, Adjourn
 from adjourn.client.client import Client
 from adjourn.engine.messages import OnConflict
 from adjourn.errors import AdjournError
@@ -35,6 +36,7 @@ cli = App(
     version=__version__,
     help_format="plaintext",
 )
+cli.command(keys_app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,7 +79,8 @@ async def client_at(address: str, *, for_people: bool = False) -> AsyncGenerator
     if for_people:
         from adjourn.backends.http import HttpBackend
 
-        client = Client(client.registry, HttpBackend(address, for_people=True))
+        key = os.environ.get(KEY_VARIABLE, "").strip()
+        client = Client(client.registry, HttpBackend(address, key, for_people=True))
     async with client:
         yield client
 

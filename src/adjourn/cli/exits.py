@@ -12,6 +12,7 @@ USAGE = 2
 NOT_FOUND = 3
 CONFLICT = 4
 UNREACHABLE = 5
+REFUSED = 6
 INTERRUPTED = 130
 
 
@@ -49,13 +50,19 @@ EXIT: Mapping[type[AdjournError], int] = {
     errors.InvalidIdError: USAGE,
     errors.DeterminismError: USAGE,
     errors.RefusedAddressError: USAGE,
+    errors.InvalidSettingError: USAGE,
+    errors.RefusedKeyError: USAGE,
     errors.UnknownNameError: NOT_FOUND,
     errors.InstanceNotFoundError: NOT_FOUND,
+    errors.KeyNotFoundError: NOT_FOUND,
     errors.InstanceExistsError: CONFLICT,
+    errors.KeyExistsError: CONFLICT,
     errors.InstanceFinishedError: CONFLICT,
     errors.WrongStateError: CONFLICT,
     errors.TooManyEventsError: CONFLICT,
     errors.UpdateRefusedError: CONFLICT,
+    errors.NotSignedInError: REFUSED,
+    errors.ScopeMissingError: REFUSED,
     DamagedError: OTHER,
     PortInUseError: UNREACHABLE,
     errors.StorageError: UNREACHABLE,

@@ -12,11 +12,12 @@ from adjourn.authoring.registry import Registry
 from adjourn.backends.embedded import EmbeddedBackend
 from adjourn.backends.protocol import Backend
 from adjourn.client.client import Client
-from adjourn.errors import RegistrationError, RemoteError
+from adjourn.errors import RefusedKeyError, RegistrationError, RemoteError
 from adjourn.model.approval import APPROVAL
 from adjourn.model.privacy import Privacy, Redactor
 
 _FOLDER = re.compile(r"(?:/[a-z0-9_][a-z0-9_-]*)+")
+KEY_VARIABLE = "ADJOURN_KEY"
 Mounted: TypeAlias = Callable[[Client, Any], Any]
 """Makes an ASGI application of a client and an `Authenticator`."""
 
@@ -72,20 +73,29 @@ class Adjourn(Registry):
         secrets += [entry.partition(":")[2] for entry in re.split(r"[,\s]+", keys)]
         self.redactor = Redactor(privacy.redact, [secret.strip() for secret in secrets])
 
-    def open(self, where: str | os.PathLike[str]) -> Client:
+    def open(self, where: str | os.PathLike[str], *, key: str | None = None) -> Client:
         """A client, to be used with `async with`. `where` is a file, which this process then owns
-        (created if missing), `:memory:`, or the `http://` address of `adjourn run`.
+        (created if missing), `:memory:`, or the `http://` or `https://` address of `adjourn run`.
+
+        With an address, `key` (or the environment's ADJOURN_KEY; `key=""` sends none) says who
+        this program is. It goes to that address alone, and in clear text only to this machine.
 
         Entering raises: FileLockedError (another process owns the file), FileRefusedError (not
-        ours, newer, damaged, read-only), StorageError, EncryptionKeysError.
+        ours, newer, damaged, read-only), StorageError, EncryptionKeysError; RefusedKeyError for a
+        key that was not sent.
         """
         place = os.fspath(where)
         if place.startswith(("http://", "https://")):
-            return Client(self, _over_http(place))
+            chosen = os.environ.get(KEY_VARIABLE, "").strip() if key is None else key
+            return Client(self, _over_http(place, chosen))
+        if key:
+            raise RefusedKeyError(
+                place, "it is a file", "A key is for the address of a server: leave it out."
+            )
         return Client(self, EmbeddedBackend(self, where))
 
 
-def _over_http(address: str) -> Backend:
+def _over_http(address: str, key: str) -> Backend:
     try:
         from adjourn.backends.http import HttpBackend  # only who asks for it needs httpx
     except ImportError as error:
@@ -93,4 +103,4 @@ def _over_http(address: str) -> Backend:
             f"Talking to {address} needs a part that is not installed ({error.name}): "
             "pip install 'adjourn[server]'"
         ) from error
-    return HttpBackend(address)
+    return HttpBackend(address, key)

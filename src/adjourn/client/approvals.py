@@ -215,5 +215,5 @@ class Approvals:
         told = {"approved": approved, "by": by.id, "comment": comment}
         data = codec.encode(told, "The decision")
         return await self._backend.raise_event(
-            check_instance_id(id), "Approval", data, chosen, wait=version
+            check_instance_id(id), "Approval", data, chosen, wait=version, by=by
         )

@@ -177,17 +177,26 @@ class Client:
         return Handle(self, check_instance_id(id), orchestrator)
 
     async def raise_event(
-        self, id: str, name: str, data: Any = None, /, *, event_id: str | None = None
+        self,
+        id: str,
+        name: str,
+        data: Any = None,
+        /,
+        *,
+        event_id: str | None = None,
+        by: Actor | None = None,
     ) -> EventAnswer:
-        """Send an external event. "duplicate" means that this `event_id` was applied before.
+        """Send an external event. "duplicate" means that this `event_id` was applied before. `by`
+        is who sends it, and stays in history: whoever calls this vouches for it.
 
         Raises: InstanceNotFoundError, InstanceFinishedError, InvalidPayloadError (the live wait
-        cannot read it), TooManyEventsError, InvalidIdError, SerializationError, StorageError.
+        cannot read it), TooManyEventsError, InvalidIdError, SerializationError, StorageError;
+        UpdateForbiddenError where `by` may not give a person's answer, the event "Approval".
         """
         check_instance_id(id)
         check_name("an event name", name)
         text = codec.encode(data, f"The data of event {name!r}")
-        return await self.backend.raise_event(id, name, text, event_id or "")
+        return await self.backend.raise_event(id, name, text, event_id or "", by=by)
 
     async def update(
         self,

@@ -22,6 +22,7 @@ from adjourn.engine.messages import (
     SettleActivity,
     StartInstance,
 )
+from adjourn.engine.senders import check_sender
 from adjourn.errors import (
     InstanceExistsError,
     InstanceFinishedError,
@@ -148,16 +149,22 @@ def raise_event(batch: Batch, message: RaiseEvent) -> None:
 
 def take_event(batch: Batch, message: RaiseEvent) -> EventAnswer:
     """Raises: InstanceNotFoundError, InstanceFinishedError, TooManyEventsError, and, unless
-    another instance sent it, InvalidPayloadError: such a one is set aside by its receiver."""
+    another instance sent it, InvalidPayloadError: such a one is set aside by its receiver;
+    UpdateForbiddenError."""
     check_name("an event name", message.name)
     if message.event_id:
         check_name("an event id", message.event_id)
     instance = batch.memory.find(message.id)
     row = instance.row
+    check_sender(row, message)
     if message.event_id and _seen(batch, row.key, "event", message.event_id):
         return "duplicate"
     event = events.ExternalEventReceived(
-        at=batch.now, name=message.name, data=message.data, event_id=message.event_id
+        at=batch.now,
+        name=message.name,
+        data=message.data,
+        event_id=message.event_id,
+        by=message.by,
     )
     _require_room(instance)
     if message.wait:
@@ -191,6 +198,7 @@ def send_update(batch: Batch, message: SendUpdate) -> None:
     check_name("an update id", message.update_id)
     instance = batch.memory.find(message.id)
     row = instance.row
+    check_sender(row, message)
     known = _receipt(batch, row.key, "update", message.update_id)
     if known is not None and known[0] is not None:
         answer = batch.memory.store.rows.show(row.id, f"answer {message.update_id}", known[0])

@@ -9,6 +9,9 @@ import msgspec
 
 Role = Literal["viewer", "approver", "lead", "auditor", "admin"]
 
+DECIDERS: frozenset[Role] = frozenset({"approver", "lead"})
+"""Whoever decides has one of these."""
+
 EVERY_TENANT = "*"
 """The tenant of those who look after all of them."""
 

@@ -178,6 +178,8 @@ class ExternalEventReceived(_Event, frozen=True, kw_only=True, tag="ExternalEven
     name: str
     data: msgspec.Raw = NULL
     event_id: str = ""
+    by: Actor | None = None
+    """Who sent it, where a server knows: what its data says of that, anybody can have written."""
     carried: bool = False
     """True when it came over from the execution before, unconsumed."""
 

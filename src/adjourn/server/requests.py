@@ -12,6 +12,7 @@ from fastapi import Request
 from starlette.exceptions import HTTPException
 
 from adjourn.approvals.people import Authenticator
+from adjourn.backends.protocol import EventAnswer
 from adjourn.client.client import Client
 from adjourn.errors import (
     InvalidIdError,
@@ -22,6 +23,7 @@ from adjourn.errors import (
 )
 from adjourn.model import codec
 from adjourn.model.actor import Actor
+from adjourn.model.ids import check_name
 from adjourn.server.waits import Waits
 
 T = TypeVar("T")
@@ -60,6 +62,16 @@ async def person_of(request: Request) -> Actor:
     if actor is None:
         raise NotSignedInError
     return actor
+
+
+async def send_event(request: Request, id: str, name: str, data: Any) -> EventAnswer:
+    """Raise this event as the one who sends the request, once by query `eventId`: the same word
+    from somebody else is another event, so that nobody takes up another's."""
+    by, event_id = await actor_of(request), Words(request).text("eventId")
+    if by is not None and event_id is not None:
+        check_name("an event id", event_id)
+        event_id = check_name("an event id", f"{event_id}/{by.id}")
+    return await client_of(request).raise_event(id, name, data, event_id=event_id, by=by)
 
 
 def waits_of(request: Request) -> Waits:

@@ -11,8 +11,10 @@ import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from adjourn.access.scopes import scopes_of
 from adjourn.engine.messages import OnConflict
-from adjourn.errors import InvalidIdError, InvalidPayloadError, one_of
+from adjourn.errors import InvalidIdError, InvalidPayloadError, ScopeMissingError, one_of
+from adjourn.model.approval import ACT, APPROVAL
 from adjourn.model.ids import check_instance_id, check_name
 from adjourn.model.state import Attribute
 from adjourn.server.requests import (
@@ -22,6 +24,7 @@ from adjourn.server.requests import (
     client_of,
     form_of,
     json_body,
+    send_event,
     value_of,
     waits_of,
 )
@@ -120,9 +123,7 @@ async def result(request: Request, id: str) -> Response:
 @router.post("/instances/{id}/events/{name:path}")
 async def raise_event(request: Request, id: str, name: str) -> Response:
     data = await value_of(request, typed=True)
-    event_id = Words(request).text("eventId")
-    said = await client_of(request).raise_event(id, name, data, event_id=event_id)
-    return answer({"answer": said})
+    return answer({"answer": await send_event(request, id, name, data)})
 
 
 @router.post("/instances/{id}/updates/{name:path}")
@@ -139,6 +140,8 @@ async def update(request: Request, id: str, name: str) -> Response:
     check_name("an update id", update_id)
     data = await json_body(request, typed=True)
     backend, by = client_of(request).backend, await actor_of(request)
+    if name.casefold() == ACT and by is not None and "approvals:act" not in scopes_of(by):
+        await _refuse_to_act(request, id)
     if by is not None:  # somebody else's update of this id is another one
         update_id = check_name("an update id", f"{update_id}/{by.id}")
     said = await waits_of(request).for_answer(
@@ -147,6 +150,12 @@ async def update(request: Request, id: str, name: str) -> Response:
         seconds,
     )
     return answer({"answered": False}, 202) if said is None else answer({"result": said})
+
+
+async def _refuse_to_act(request: Request, id: str) -> None:
+    """Sending updates is one thing; that one kind of them acts on an approval is another."""
+    if (await client_of(request).get(id)).name == APPROVAL:
+        raise ScopeMissingError("approvals:act")
 
 
 @router.post("/instances/{id}/suspend")

@@ -14,7 +14,7 @@ from adjourn.model.state import InstanceState
 from adjourn.model.status import Status
 from adjourn.server.durable import BASE, as_json, status_body, statuses_of
 from adjourn.server.history import history_events
-from adjourn.server.requests import Words, client_of, value_of
+from adjourn.server.requests import Words, client_of, send_event, value_of
 
 router = APIRouter(prefix=BASE)
 
@@ -81,7 +81,7 @@ async def raise_event(request: Request, id: str, name: str) -> Response:
         if state.status.finished:  # as in Durable Functions, this is said first
             raise InstanceFinishedError(id, state.status) from None
         raise
-    await client.raise_event(id, name, data, event_id=Words(request).text("eventId"))
+    await send_event(request, id, name, data)
     return Response(status_code=202)
 
 
