@@ -52,7 +52,7 @@ def without(field: msgspec.structs.FieldInfo) -> str:
         return "needed"
     made = field.default_factory is not msgspec.NODEFAULT
     value = field.default_factory() if made else field.default
-    return "everything" if value is None else f"`{json.dumps(value)}`"
+    return "not set" if value is None else f"`{json.dumps(value)}`"
 
 
 def page() -> Words:
@@ -70,7 +70,7 @@ def test_every_word_is_listed_with_what_it_is_without_it() -> None:
     assert written == read, (
         "docs/settings.md and adjourn.cli.settings.Settings differ. Each table of settings has a "
         "heading ('## [name]', '## [[name]]' where there may be many) and a row for each word: "
-        "'| `word` | `default` | what it says |', with 'needed' or 'everything' (None) for default."
+        "'| `word` | `default` | what it says |', with 'needed' or 'not set' (None) for default."
     )
 
 
