@@ -370,7 +370,21 @@ class NotSignedInError(AdjournError):
     """Nobody is signed in, and this is for people."""
 
     def __init__(self) -> None:
-        super().__init__("Nobody is signed in. Choose who you are on the dashboard's first page.")
+        super().__init__(
+            "Nobody is signed in. Sign in, or choose who you are, on the dashboard's first page; "
+            "a program sends its key."
+        )
+
+
+class UnknownPersonError(AdjournError):
+    """Nobody has this id."""
+
+    def __init__(self, person: str) -> None:
+        self.person = person
+        super().__init__(
+            f"Nobody here is called {person!r}. Ids are those of the people file "
+            "(people_file in the settings) and of those who have signed in."
+        )
 
 
 class ScopeMissingError(AdjournError):
@@ -384,7 +398,11 @@ class ScopeMissingError(AdjournError):
         )
 
 
-class InvalidSettingError(AdjournError):
+class SettingsError(AdjournError):
+    """What an operator wrote down cannot be used; nothing was started."""
+
+
+class InvalidSettingError(SettingsError):
     """Something that an operator wrote down, or asked for, cannot be meant."""
 
     def __init__(self, setting: str, reason: str, move: str) -> None:
@@ -428,7 +446,7 @@ class RefusedAddressError(AdjournError):
     def __init__(self, address: str) -> None:
         super().__init__(
             f"Without authentication Adjourn listens on loopback only, not on {address}. "
-            "Use --host 127.0.0.1 and put an authenticating proxy in front."
+            "Use --host 127.0.0.1, or say in a settings file how people sign in (--settings)."
         )
 
 

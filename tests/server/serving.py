@@ -2,13 +2,15 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from adjourn import Adjourn, Context, NonRetryableError
-from adjourn.approvals import LocalPeople
+from adjourn.approvals.people import Authenticator
+from adjourn.dashboard import create_dashboard
 from adjourn.server import Server, create_app, listen
 from adjourn.server.listening import address_of
 
@@ -82,15 +84,28 @@ class Serving:
     """One server in a thread, with its engine."""
 
     def __init__(
-        self, path: Path, app: Adjourn | None = None, people: LocalPeople | None = None
+        self,
+        path: Path,
+        app: Adjourn | None = None,
+        people: Authenticator | None = None,
+        *,
+        pages: bool = False,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
+        """With `pages`, the dashboard is mounted as `adjourn run` does it."""
         self.path = path
         self.app = app or make_app()
         self._listener = listen("127.0.0.1", 0)
         self.address = address_of(self._listener)
         self._client = self.app.open(path)
         self._ready = threading.Event()
-        self._server = Server(create_app(self._client, people), self._ready.set)
+        self.site = create_app(self._client, people)
+        self.dashboard = None
+        if pages:
+            assert people is not None
+            self.dashboard = create_dashboard(self._client, people, clock=clock)
+            self.site.mount("", self.dashboard)
+        self._server = Server(self.site, self._ready.set)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
         self._thread.start()
         assert self._ready.wait(START_SECONDS)
@@ -100,6 +115,8 @@ class Serving:
             await self._server.serve(sockets=[self._listener])
 
     def stop(self) -> None:
+        if self.dashboard is not None:
+            self.dashboard.state.streams.end()
         self._server.stop()
         self._thread.join(START_SECONDS)
         assert not self._thread.is_alive()

@@ -30,6 +30,7 @@ NEVER_ANSWERED = {
     "KeyNotFoundError",
     "RefusedKeyError",
     "RefusedAddressError",
+    "SettingsError",
     "RemoteError",
 }
 

@@ -17,6 +17,8 @@ from adjourn.backends.protocol import SettledAs
 from adjourn.cli import exits
 from adjourn.cli.exits import UsageError, exit_code_of
 from adjourn.cli.keys import keys_app
+from adjourn.cli.people import people as people_commands
+from adjourn.cli.people import sessions as session_commands
 from adjourn.cli.text import console, json_text, printable
 from adjourn.client.app import KEY_VARIABLE, Adjourn
 from adjourn.client.client import Client
@@ -36,6 +38,8 @@ cli = App(
     version=__version__,
     help_format="plaintext",
 )
+cli.command(session_commands)
+cli.command(people_commands)
 cli.command(keys_app)
 
 
@@ -98,6 +102,7 @@ def run(
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
     people: str | None = None,
+    settings: str | None = None,
 ) -> None:
     """Serve an application: its engine, the dashboard and the HTTP API, in this process.
 
@@ -108,16 +113,18 @@ def run(
     db
         The file; created if missing.
     host
-        A loopback address.
+        A loopback address; any other only where people sign in (--settings).
     port
         0 takes any free one.
     people
         A JSON file of those who may act: a list of objects with id, name, title, groups, roles
         and accounts (who they are in other channels); five made-up people without it.
+    settings
+        A TOML file that says how people sign in, and who they are.
     """
     from adjourn.cli import run as running  # the server is slow to import, and only this needs it
 
-    running.run(target, db, host, port, people)
+    running.run(target, db, host, port, people, settings)
 
 
 @cli.command

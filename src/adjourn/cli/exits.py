@@ -50,6 +50,8 @@ EXIT: Mapping[type[AdjournError], int] = {
     errors.InvalidIdError: USAGE,
     errors.DeterminismError: USAGE,
     errors.RefusedAddressError: USAGE,
+    errors.SettingsError: USAGE,
+    errors.UnknownPersonError: NOT_FOUND,
     errors.InvalidSettingError: USAGE,
     errors.RefusedKeyError: USAGE,
     errors.UnknownNameError: NOT_FOUND,

@@ -11,19 +11,21 @@ import socket
 import sys
 import threading
 import traceback
-from pathlib import Path
 from types import FrameType, ModuleType
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from adjourn.approvals.people import DEMO_PEOPLE, LocalPeople, Person, account_trouble
+from adjourn.approvals.people import Authenticator
 from adjourn.cli.exits import PortInUseError, UsageError
 from adjourn.cli.logs import protect
-from adjourn.cli.settings import Settings
+from adjourn.cli.settings import read_settings
 from adjourn.cli.text import console, printable
 from adjourn.client.app import Adjourn
+from adjourn.client.client import Client
 from adjourn.errors import RegistrationError
-from adjourn.model.approval import is_recipient
+
+if TYPE_CHECKING:  # parts of the server extra, which may not be installed
+    from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
 PORT_LIMIT = 65_535
 ACTIVITY_THREAD = "adjourn-activity"  # how the engine's runner names its threads
@@ -34,23 +36,33 @@ own thresholds it walks all live instances over and over: half of the time with 
 (benchmarks/approval.py). A library must not decide this for its process; a server may."""
 
 
-def run(target: str, database: str, host: str, port: int, people: str | None = None) -> None:
-    """Serve `target` until SIGINT or SIGTERM; then take nothing more and close the file.
+def run(
+    target: str,
+    database: str,
+    host: str,
+    port: int,
+    people: str | None = None,
+    settings: str | None = None,
+) -> None:
+    """Serve `target` until SIGINT or SIGTERM; then take nothing more and close the files.
 
-    Raises: UsageError, RefusedAddressError, PortInUseError, FileLockedError, StorageError.
+    Raises: UsageError, SettingsError, RefusedAddressError, PortInUseError, FileLockedError,
+    StorageError.
     """
     server_parts()
-    from adjourn.server.guard import check_listening
+    from adjourn.cli.signing_in import door
 
-    check_listening(host)
+    words = read_settings(settings)
+    way_in = door(host, words, people)
+    way_in.check()
     if not 0 <= port <= PORT_LIMIT:
         raise UsageError(f"{port} is no port: use 1 to {PORT_LIMIT:,}, or 0 for any free one.")
     app = load_app(target)
-    protect(app, Settings(), signed_in=False)
-    directory = people_of(people)
-    gc.set_threshold(*COLLECT_SELDOM)
-    with _listener(host, port) as listener:
-        asyncio.run(_serve(app, target, database, listener, directory))
+    protect(app, words, signed_in=way_in.signs_in)
+    with way_in.opened(database) as authenticator:
+        gc.set_threshold(*COLLECT_SELDOM)
+        with _listener(host, port, authenticator) as listener:
+            asyncio.run(_serve(app, target, database, listener, authenticator))
     _leave_threads_behind()
 
 
@@ -78,62 +90,31 @@ def server_parts() -> None:
         ) from error
 
 
-def people_of(file: str | None) -> LocalPeople:
-    """Who may act: the people of a JSON file, or those who come with Adjourn.
-
-    Raises: UsageError for a file that holds none.
-    """
-    if file is None:
-        return LocalPeople(DEMO_PEOPLE)
-    try:
-        people = msgspec.json.decode(Path(file).read_bytes(), type=list[Person])
-    except (OSError, msgspec.MsgspecError) as error:
-        raise UsageError(
-            f"{file} holds no people ({error}). It is a JSON list of objects with id, name, title, "
-            "groups, roles and accounts."
-        ) from error
-    if not people:
-        raise UsageError(f"{file} is empty: name one person at least.")
-    ids = [person.id for person in people]
-    for id in ids:
-        if not is_recipient(id) or ":" in id or ids.count(id) > 1:
-            raise UsageError(
-                f"{file} has a person with the id {id!r}: an id is 1 to 100 of a-z, A-Z, 0-9 and "
-                "_ . @ + -, and each person has their own."
-            )
-    trouble = account_trouble(people)
-    if trouble:
-        raise UsageError(f"{file}: {trouble}")
-    return LocalPeople(people)
-
-
 async def _serve(
-    app: Adjourn, target: str, database: str, listener: socket.socket, people: LocalPeople
+    app: Adjourn,
+    target: str,
+    database: str,
+    listener: socket.socket,
+    authenticator: Authenticator,
 ) -> None:
-    from adjourn.dashboard.app import create_dashboard
-    from adjourn.server.app import check_free, create_app
+    from adjourn.cli.signing_in import first_admin, how_they_sign_in, sweeping
     from adjourn.server.listening import Server, address_of
 
     client = app.open(database)
+    site, pages = _site(app, client, authenticator)
+    told: list[str] = []
 
     def ready() -> None:
         line = f"Adjourn serves {target} at {address_of(listener)}, file {database}."
-        console().print(f"{printable(line)} Ctrl-C stops it.", soft_wrap=True)
+        line = f"{printable(line)} {printable(how_they_sign_in(authenticator))} Ctrl-C stops it."
+        for each in (line, *told):
+            console().print(each, soft_wrap=True)
         sys.stdout.flush()
 
-    pages = {path: make(client, people) for path, make in app.mounts.items()}
-    dashboard = create_dashboard(client, people, places=app.places)
-    try:
-        check_free(app.mounts, dashboard.routes)
-        site = create_app(client, people, pages)
-    except RegistrationError as error:
-        raise UsageError(str(error)) from error
-    pages[""] = dashboard
-    site.mount("", dashboard)  # the last: it takes the rest
     server = Server(site, ready)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for page in pages.values():
+        for page in pages:
             streams = getattr(getattr(page, "state", None), "streams", None)
             if streams is not None:
                 streams.end()
@@ -141,17 +122,39 @@ async def _serve(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    async with client:
+    async with client, sweeping(authenticator):
+        told += await first_admin(authenticator)  # only now: the file is ours
         await server.serve(sockets=[listener])
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def _site(
+    app: Adjourn, client: Client, authenticator: Authenticator
+) -> tuple[FastAPI, list[ASGIApp]]:
+    """API, dashboard and the application's own pages, in one; and those pages.
+
+    Raises: UsageError for pages at a path of ours.
+    """
+    from adjourn.dashboard.app import create_dashboard
+    from adjourn.server.app import check_free, create_app
+
+    pages = {path: make(client, authenticator) for path, make in app.mounts.items()}
+    dashboard = create_dashboard(client, authenticator, places=app.places)
+    try:
+        check_free(app.mounts, dashboard.routes)
+        site = create_app(client, authenticator, pages)
+    except RegistrationError as error:
+        raise UsageError(str(error)) from error
+    site.mount("", dashboard)  # the last: it takes the rest
+    return site, [*pages.values(), dashboard]
+
+
+def _listener(host: str, port: int, authenticator: Authenticator) -> socket.socket:
     from adjourn.server.listening import listen
 
     try:
-        return listen(host, port)
+        return listen(host, port, authenticator)
     except OSError as error:
-        raise PortInUseError(host, port, os.strerror(error.errno or 0)) from error
+        raise PortInUseError(host, port, error.strerror or str(error)) from error
 
 
 def load_app(target: str) -> Adjourn:

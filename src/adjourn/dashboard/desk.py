@@ -117,12 +117,28 @@ def desk_of(request: Request) -> Desk:
 
 
 async def visit_of(request: Request) -> Visit:
-    """The request with its person. Raises: NotSignedInError."""
+    """The request with its person. Programs have the API; pages are for people.
+
+    Raises: NotSignedInError.
+    """
     desk = desk_of(request)
-    actor = await desk.people.identify(request.headers, request.cookies)
-    if actor is None:
+    actor = await _actor_of(request, desk.people)
+    if actor is None or (actor.agent and not desk.people.local):
         raise NotSignedInError
     return Visit(request, desk, actor, desk.clock(), Names(desk.people, actor))
+
+
+async def _actor_of(request: Request, people: Authenticator) -> Actor | None:
+    """As the server around us found out, if there is one: one request has one identity."""
+    if "actor" in request.scope.get("state", {}):
+        return cast("Actor | None", request.state.actor)
+    return await identified(request, people)
+
+
+async def identified(request: Request, people: Authenticator) -> Actor | None:
+    """Who sends this, as things stand now."""
+    peer = request.client.host if request.client is not None else ""
+    return await people.identify(request.headers, request.cookies, peer)
 
 
 def nobody_words(request: Request, title: str) -> dict[str, Any]:

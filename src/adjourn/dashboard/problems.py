@@ -102,7 +102,8 @@ def install_problems(app: FastAPI) -> None:
     """Make `app` answer every error with a page."""
 
     async def nobody(request: Request, error: Exception) -> Response:
-        target = f"/people?back={quote(here_of(request))}"
+        door = "/people" if desk_of(request).people.local else "/sign-in"
+        target = f"{door}?back={quote(here_of(request))}"
         if request.headers.get("hx-request") == "true":
             return Response(status_code=401, headers={"hx-redirect": target})
         if request.method in ("GET", "HEAD"):
@@ -132,7 +133,7 @@ def install_problems(app: FastAPI) -> None:
         text = "Something went wrong inside. Nothing was told to anybody; the log says more."
         heading = "Something went wrong"
         # Whatever it was may be in our way here as well: nothing is asked of anybody.
-        frame = nobody_words(request, heading) | {"switchable": False}
+        frame = nobody_words(request, heading)
         told = {"heading": heading, "text": text, "code": 500, "log_id": log_id, "again": None}
         words = {**frame, **told, "kept": ()}
         answer = rendered(desk_of(request), "problem.html", words, 500)

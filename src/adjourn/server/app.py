@@ -17,6 +17,7 @@ from adjourn.server.durable import BASE
 from adjourn.server.guard import SAFE_METHODS, Guard
 from adjourn.server.problems import install_problems
 from adjourn.server.routes import api, approvals, health, instances, orchestrators
+from adjourn.server.signin import SignIn
 from adjourn.server.waits import Waits
 
 OURS = ("/api", "/runtime")
@@ -33,10 +34,11 @@ def create_app(
     `pages` are an application's own, by path. Raises: RegistrationError for a path of the API.
 
     `authenticator` says who sends a request; without one nobody is signed in, and what only people
-    may do is refused.
+    may do is refused. Unless it is local, each route answers only whoever has the route's scope.
+    Mounted pages find the answer in `scope["state"]["actor"]`.
 
-    It asks nobody to sign in, so it answers requests to loopback names only, and none that act
-    and come from a page of another origin. It shows no API documents.
+    It answers no request that acts and comes from a page of another origin. It shows no API
+    documents.
     """
     app = FastAPI(
         title="Adjourn", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
@@ -54,6 +56,7 @@ def create_app(
     for prefix in OURS:
         app.mount(prefix, _no_such_route)  # before whatever else is mounted here, as the dashboard
     app.add_middleware(_Trimmed)
+    app.add_middleware(SignIn, authenticator=authenticator)
     app.add_middleware(Guard)
     app.add_middleware(AccessLog)  # around all others: what they refuse is logged, too
     return app

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adjourn.approvals.people import Authenticator
 from adjourn.errors import AdjournError, RefusedAddressError
 from adjourn.server.problems import problem_response
 
@@ -46,9 +47,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_listening(host: str) -> None:
-    """Raises: RefusedAddressError for anything but loopback, since nobody signs in."""
-    if not is_loopback(host):
+def check_listening(host: str, authenticator: Authenticator | None = None) -> None:
+    """Raises: RefusedAddressError for anything but loopback, unless people sign in: any other
+    address, any other name, a path. Nothing turns this off."""
+    # Only a plain False says that people prove who they are: what does not say so does not.
+    signs_in = authenticator is not None and getattr(authenticator, "local", True) is False
+    if not signs_in and not is_loopback(host):
         raise RefusedAddressError(host)
 
 

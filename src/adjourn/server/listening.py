@@ -1,4 +1,4 @@
-"""Listening on loopback, and stopping without losing what was taken."""
+"""Listening, and stopping without losing what was taken."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from adjourn.approvals.people import Authenticator
 from adjourn.server.guard import check_listening
 from adjourn.server.waits import Waits
 
@@ -17,12 +18,13 @@ BACKLOG = 1024  # connections that wait to be accepted
 GRACE_SECONDS = 5  # how long stopping waits for requests at hand
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, authenticator: Authenticator | None = None) -> socket.socket:
     """A listening socket; port 0 means any free one.
 
-    Raises: RefusedAddressError for anything but loopback; OSError when the port is taken.
+    Raises: RefusedAddressError for anything but loopback, unless people sign in; OSError when the
+    port is taken or the address is not this machine's.
     """
-    check_listening(host)
+    check_listening(host, authenticator)
     address = "127.0.0.1" if host.lower() == "localhost" else host
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     # Said to be TCP, so that asyncio turns off Nagle's waiting on what it accepts: without that,
@@ -45,6 +47,12 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def _host_of(listener: socket.socket) -> str:
+    if listener.family not in (socket.AF_INET, socket.AF_INET6):
+        return "a socket in the file system"
+    return str(listener.getsockname()[0])
+
+
 class Server(uvicorn.Server):
     """Serves one application. Signals belong to whoever runs it: `stop` is what they call."""
 
@@ -62,6 +70,7 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._ready = ready
+        self._authenticator: Authenticator | None = app.state.authenticator
         self._waits: Waits = app.state.waits
 
     def stop(self) -> None:
@@ -71,6 +80,9 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Raises: RefusedAddressError for a socket that `listen` would not have made."""
+        for each in sockets or ():
+            check_listening(_host_of(each), self._authenticator)
         await super().startup(sockets)
         self._ready()
 

@@ -39,6 +39,7 @@ STATUS: Mapping[type[AdjournError], int] = {
     errors.UpdateConflictError: 409,
     errors.UpdateInvalidError: 422,
     errors.NotSignedInError: 401,
+    errors.UnknownPersonError: 404,
     errors.ScopeMissingError: 403,
     errors.DeterminismError: 400,
     errors.StorageFullError: 507,

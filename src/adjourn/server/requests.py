@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import msgspec
-from fastapi import Request
+from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 
+from adjourn.access.scopes import Scope, scopes_of
 from adjourn.approvals.people import Authenticator
 from adjourn.backends.protocol import EventAnswer
 from adjourn.client.client import Client
@@ -19,6 +20,7 @@ from adjourn.errors import (
     InvalidPayloadError,
     NotSignedInError,
     PayloadTooLargeError,
+    ScopeMissingError,
     SerializationError,
 )
 from adjourn.model import codec
@@ -36,8 +38,13 @@ INTEGER_LIMIT = 2**63 - 1  # what the store can hold
 
 def client_of(request: Request) -> Client:
     """The client that this application serves, as whoever asks may see things."""
-    client = cast("Client", request.app.state.client)
+    client = engine_of(request)
     return client.shown() if _for_people(request) else client
+
+
+def engine_of(request: Request) -> Client:
+    """The client as it was opened, for what concerns nobody in particular: no scope limits it."""
+    return cast("Client", request.app.state.client)
 
 
 def _for_people(request: Request) -> bool:
@@ -48,12 +55,22 @@ def _for_people(request: Request) -> bool:
     return person or request.headers.get(SHOWN_HEADER) == "yes"
 
 
-async def actor_of(request: Request) -> Actor | None:
-    """Who sends this, as the server knows; None when nobody is signed in."""
+def signs_in(request: Request) -> bool:
+    """Whether people sign in here; where nobody does, this machine is answered as it asks."""
     authenticator = cast("Authenticator | None", request.app.state.authenticator)
-    if authenticator is None:
-        return None
-    return await authenticator.identify(request.headers, request.cookies)
+    return authenticator is not None and not authenticator.local
+
+
+async def actor_of(request: Request) -> Actor | None:
+    """Who sends this, as `SignIn` found out; None when nobody is signed in."""
+    return cast("Actor | None", request.state.actor)
+
+
+async def asker_of(request: Request) -> str:
+    """For the key of a wait: nobody joins a wait that was begun for somebody else, who may see
+    more."""
+    actor = await actor_of(request)
+    return "" if actor is None else f"{actor.tenant} {actor.id}"
 
 
 async def person_of(request: Request) -> Actor:
@@ -62,6 +79,46 @@ async def person_of(request: Request) -> Actor:
     if actor is None:
         raise NotSignedInError
     return actor
+
+
+# Scopes. Every route has one of these two among its dependencies; a test walks the router.
+
+
+class Needs:
+    """A dependency that lets a request through to a route: it runs before anything of the request
+    is read."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope: Scope = scope
+
+    async def __call__(self, request: Request) -> None:
+        """Raises: NotSignedInError, ScopeMissingError."""
+        await check_scope(request, self.scope)
+
+
+async def check_scope(request: Request, scope: Scope) -> None:
+    """For what only some requests to a route need. Without sign-in everything passes.
+
+    Raises: NotSignedInError, ScopeMissingError.
+    """
+    if signs_in(request) and scope not in scopes_of(await person_of(request)):
+        raise ScopeMissingError(scope)
+
+
+def needs(scope: Scope) -> Any:
+    """For a route's `dependencies`: who sends it must have this scope, where people sign in."""
+    return Depends(Needs(scope))
+
+
+async def anybody() -> None:
+    """The dependency of `public`."""
+
+
+public: Any = Depends(anybody)
+"""For a route's `dependencies`: it answers everybody, and tells them nothing."""
+
+
+# Events.
 
 
 async def send_event(request: Request, id: str, name: str, data: Any) -> EventAnswer:

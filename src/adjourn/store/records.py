@@ -138,6 +138,16 @@ class Records:
     async def delete(self, space: str, key: str) -> None:
         await self._do(lambda: self._delete(space, key))
 
+    async def mark(self) -> int:
+        """A number that is another one after anything was written, by whatever process: what was
+        read before is still true while it stays."""
+
+        def mark() -> int:
+            others = self._connection.execute("PRAGMA data_version").fetchone()[0]
+            return (int(others) << 48) + self._connection.total_changes()
+
+        return await self._do(mark)
+
     async def sweep(self) -> int:
         """Delete what has ended; how many there were."""
 

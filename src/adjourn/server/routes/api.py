@@ -21,10 +21,15 @@ from adjourn.server.requests import (
     INTEGER_LIMIT,
     Words,
     actor_of,
+    asker_of,
+    check_scope,
     client_of,
     form_of,
     json_body,
+    needs,
+    person_of,
     send_event,
+    signs_in,
     value_of,
     waits_of,
 )
@@ -52,7 +57,7 @@ def answer(body: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(body), status, None, "application/json")
 
 
-@router.post("/instances/{id}")
+@router.post("/instances/{id}", dependencies=[needs("instances:start")])
 async def start(request: Request, id: str) -> Response:
     """Start `orchestrator` with the body as input; says whether this call created it."""
     words = Words(request)
@@ -60,6 +65,8 @@ async def start(request: Request, id: str) -> Response:
     on_conflict = words.text("onConflict") or "error"
     if on_conflict not in ON_CONFLICT:
         raise InvalidPayloadError("Query 'onConflict'", f"it is {one_of(ON_CONFLICT)}")
+    if on_conflict == "terminate_and_replace":
+        await check_scope(request, "instances:control")
     handle = await client_of(request).start(
         check_name("an orchestrator name", name),
         await value_of(request, typed=True),
@@ -71,12 +78,12 @@ async def start(request: Request, id: str) -> Response:
     return answer({"id": handle.id, "created": handle.created}, 201 if handle.created else 200)
 
 
-@router.get("/instances/{id}")
+@router.get("/instances/{id}", dependencies=[needs("instances:read")])
 async def get(request: Request, id: str) -> Response:
     return answer(await client_of(request).get(id))
 
 
-@router.get("/instances")
+@router.get("/instances", dependencies=[needs("instances:read")])
 async def list_instances(request: Request) -> Response:
     words = Words(request)
     limit = words.number("limit")
@@ -103,30 +110,30 @@ def _where(words: Words) -> dict[str, Attribute]:
     return where
 
 
-@router.get("/instances/{id}/history")
+@router.get("/instances/{id}/history", dependencies=[needs("instances:read")])
 async def history(request: Request, id: str) -> Response:
     execution = Words(request).number("execution")
     return answer(await client_of(request).history(id, execution=execution))
 
 
-@router.get("/instances/{id}/result")
+@router.get("/instances/{id}/result", dependencies=[needs("instances:read")])
 async def result(request: Request, id: str) -> Response:
     """How it ended, with 200; 202 when it has not finished within `wait` seconds."""
     seconds = Words(request).seconds("wait", LONGEST_WAIT, LONGEST_WAIT)
     client = client_of(request)
     check_instance_id(id)
-    wait = ("result", client.for_people, id)
-    ended = await waits_of(request).for_answer(wait, lambda: client.ending(id), seconds)
+    key = ("result", id, await asker_of(request), client.for_people)
+    ended = await waits_of(request).for_answer(key, lambda: client.ending(id), seconds)
     return answer({"finished": False}, 202) if ended is None else answer(ended)
 
 
-@router.post("/instances/{id}/events/{name:path}")
+@router.post("/instances/{id}/events/{name:path}", dependencies=[needs("instances:signal")])
 async def raise_event(request: Request, id: str, name: str) -> Response:
     data = await value_of(request, typed=True)
     return answer({"answer": await send_event(request, id, name, data)})
 
 
-@router.post("/instances/{id}/updates/{name:path}")
+@router.post("/instances/{id}/updates/{name:path}", dependencies=[needs("instances:signal")])
 async def update(request: Request, id: str, name: str) -> Response:
     """The orchestrator's answer with 200; 202 when it has not answered within `wait` seconds:
     ask again with the same `updateId`."""
@@ -158,31 +165,33 @@ async def _refuse_to_act(request: Request, id: str) -> None:
         raise ScopeMissingError("approvals:act")
 
 
-@router.post("/instances/{id}/suspend")
+@router.post("/instances/{id}/suspend", dependencies=[needs("instances:control")])
 async def suspend(request: Request, id: str) -> Response:
     form = await form_of(request, ControlForm)
     await client_of(request).suspend(id, form.reason)
     return Response(status_code=204)
 
 
-@router.post("/instances/{id}/resume")
+@router.post("/instances/{id}/resume", dependencies=[needs("instances:control")])
 async def resume(request: Request, id: str) -> Response:
     form = await form_of(request, ControlForm)
     await client_of(request).resume(id, form.reason)
     return Response(status_code=204)
 
 
-@router.post("/instances/{id}/terminate")
+@router.post("/instances/{id}/terminate", dependencies=[needs("instances:control")])
 async def terminate(request: Request, id: str) -> Response:
     form = await form_of(request, ControlForm)
     await client_of(request).terminate(id, form.reason, recursive=form.recursive)
     return Response(status_code=204)
 
 
-@router.post("/instances/{id}/settle")
+@router.post("/instances/{id}/settle", dependencies=[needs("instances:control")])
 async def settle(request: Request, id: str) -> Response:
+    """Where people sign in, it is whoever sends it who says so, and not who the body names."""
     form = await form_of(request, SettleForm)
+    by = (await person_of(request)).id if signs_in(request) else form.by
     await client_of(request).settle(
-        id, form.step, form.outcome, by=form.by, result=form.result, reason=form.reason
+        id, form.step, form.outcome, by=by, result=form.result, reason=form.reason
     )
     return Response(status_code=204)

@@ -17,7 +17,14 @@ from adjourn.errors import InvalidPayloadError, one_of
 from adjourn.model.actor import Actor
 from adjourn.model.approval import Action
 from adjourn.model.inbox import InboxQuery, Order, View
-from adjourn.server.requests import Words, client_of, form_of, person_of, waits_of
+from adjourn.server.requests import (
+    Words,
+    client_of,
+    form_of,
+    needs,
+    person_of,
+    waits_of,
+)
 from adjourn.server.routes.api import answer
 from adjourn.server.waits import LONGEST_WAIT
 
@@ -26,7 +33,7 @@ router = APIRouter(prefix="/api/v1")
 PAGE_LIMIT = 200
 
 
-@router.get("/inbox")
+@router.get("/inbox", dependencies=[needs("approvals:read")])
 async def inbox(request: Request) -> Response:
     """One page of the caller's inbox: `view`, `order`, `kind`, `group`, `text`, `limit`, `page`."""
     words, person = Words(request), await person_of(request)
@@ -51,14 +58,14 @@ async def inbox(request: Request) -> Response:
     return answer(page)
 
 
-@router.get("/approvals/{id}")
+@router.get("/approvals/{id}", dependencies=[needs("approvals:read")])
 async def get(request: Request, id: str) -> Response:
     """All that the caller may see of one approval."""
     person = await person_of(request)
     return answer(await client_of(request).approvals.get(id, by=person))
 
 
-@router.post("/approvals/{id}/actions")
+@router.post("/approvals/{id}/actions", dependencies=[needs("approvals:act")])
 async def act(request: Request, id: str) -> Response:
     """Do what the body says, as the caller: `{"do": "approve", "version": 3}`. Exactly once by
     query `actionId`. 202 when it is not answered within half a minute: ask again."""

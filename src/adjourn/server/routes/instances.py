@@ -14,7 +14,7 @@ from adjourn.model.state import InstanceState
 from adjourn.model.status import Status
 from adjourn.server.durable import BASE, as_json, status_body, statuses_of
 from adjourn.server.history import history_events
-from adjourn.server.requests import Words, client_of, send_event, value_of
+from adjourn.server.requests import Words, client_of, needs, send_event, value_of
 
 router = APIRouter(prefix=BASE)
 
@@ -22,7 +22,7 @@ STATUS_RETRY_SECONDS = 5
 TOKEN_HEADER = "x-ms-continuation-token"
 
 
-@router.get("/instances/{id}")
+@router.get("/instances/{id}", dependencies=[needs("instances:read")])
 async def get(request: Request, id: str) -> Response:
     words = Words(request)
     state = await client_of(request).get(id)
@@ -48,7 +48,7 @@ async def _history(request: Request, words: Words, state: InstanceState) -> list
     )
 
 
-@router.get("/instances")
+@router.get("/instances", dependencies=[needs("instances:read")])
 async def list_instances(request: Request) -> Response:
     words = Words(request)
     shown = statuses_of(words.texts("runtimeStatus"))
@@ -69,7 +69,7 @@ async def list_instances(request: Request) -> Response:
     return Response(as_json(body), 200, headers, "application/json")
 
 
-@router.post("/instances/{id}/raiseEvent/{name}")
+@router.post("/instances/{id}/raiseEvent/{name}", dependencies=[needs("instances:signal")])
 async def raise_event(request: Request, id: str, name: str) -> Response:
     """202 for accepted and for duplicate: a sender that repeats itself with the same `eventId`
     is told the same, also after the instance has finished."""
@@ -85,17 +85,17 @@ async def raise_event(request: Request, id: str, name: str) -> Response:
     return Response(status_code=202)
 
 
-@router.post("/instances/{id}/terminate")
+@router.post("/instances/{id}/terminate", dependencies=[needs("instances:control")])
 async def terminate(request: Request, id: str) -> Response:
     return await _control(request, id, "terminate")
 
 
-@router.post("/instances/{id}/suspend")
+@router.post("/instances/{id}/suspend", dependencies=[needs("instances:control")])
 async def suspend(request: Request, id: str) -> Response:
     return await _control(request, id, "suspend")
 
 
-@router.post("/instances/{id}/resume")
+@router.post("/instances/{id}/resume", dependencies=[needs("instances:control")])
 async def resume(request: Request, id: str) -> Response:
     return await _control(request, id, "resume")
 
@@ -109,9 +109,9 @@ async def _control(
     return Response(status_code=202)
 
 
-@router.post("/instances/{id}/rewind")
-@router.post("/instances/{id}/restart")
-@router.delete("/instances/{id}")
+@router.post("/instances/{id}/rewind", dependencies=[needs("instances:control")])
+@router.post("/instances/{id}/restart", dependencies=[needs("instances:control")])
+@router.delete("/instances/{id}", dependencies=[needs("instances:control")])
 async def not_yet(id: str) -> Response:
     """The start body names these, as Durable Functions does. 404 would mean: no such instance."""
     raise HTTPException(501, "Adjourn cannot do this yet; nothing was changed.")

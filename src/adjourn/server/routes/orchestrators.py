@@ -9,7 +9,7 @@ from adjourn.errors import InvalidPayloadError
 from adjourn.model.codec import NULL
 from adjourn.model.status import Status
 from adjourn.server.durable import BASE, as_json, start_body, status_body
-from adjourn.server.requests import Words, client_of, value_of, waits_of
+from adjourn.server.requests import Words, asker_of, client_of, needs, value_of, waits_of
 from adjourn.server.waits import LONGEST_WAIT
 
 router = APIRouter(prefix=BASE)
@@ -17,12 +17,12 @@ router = APIRouter(prefix=BASE)
 START_RETRY_SECONDS = 10
 
 
-@router.post("/orchestrators/{name}")
+@router.post("/orchestrators/{name}", dependencies=[needs("instances:start")])
 async def start(request: Request, name: str) -> Response:
     return await _start(request, name, None)
 
 
-@router.post("/orchestrators/{name}/{id}")
+@router.post("/orchestrators/{name}/{id}", dependencies=[needs("instances:start")])
 async def start_with_id(request: Request, name: str, id: str) -> Response:
     return await _start(request, name, id)
 
@@ -48,9 +48,8 @@ async def _start(request: Request, name: str, id: str | None) -> Response:
 
 async def _wait(request: Request, id: str, seconds: float) -> Response | None:
     client = client_of(request)
-    ending = await waits_of(request).for_answer(
-        ("result", client.for_people, id), lambda: client.ending(id), seconds
-    )
+    key = ("result", id, await asker_of(request), client.for_people)
+    ending = await waits_of(request).for_answer(key, lambda: client.ending(id), seconds)
     if ending is None:
         return None
     if ending.status is Status.COMPLETED:

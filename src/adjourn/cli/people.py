@@ -1,0 +1,125 @@
+"""What an operator does about people and their sessions, also while a server runs: it counts from
+that server's next request on."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.table import Table
+from rich.text import Text
+
+from adjourn.access.settings import SessionRules
+from adjourn.cli.exits import UsageError
+from adjourn.cli.settings import read_settings
+from adjourn.cli.text import clock, console, printable, short
+from adjourn.engine.clock import SystemClock
+from adjourn.store.records import Records
+
+LONGEST = 366 * 24 * 60  # minutes
+COLUMNS = ("PERSON", "SESSION", "BEGAN (UTC)", "LAST SEEN (UTC)", "FROM", "BROWSER")
+
+sessions = App(name="sessions", help="Who is signed in, and ending that at once.")
+people = App(name="people", help="Keep people out at once, and let them in again.")
+
+Db = Annotated[str, Parameter(help="The engine's file, as `adjourn run` has it.")]
+SettingsFile = Annotated[
+    str | None, Parameter(help="The settings of `adjourn run`: they name the people file.")
+]
+
+
+@contextmanager
+def _records(database: str) -> Generator[Records]:
+    """Raises: UsageError where no server with sign-in has used this file."""
+    from adjourn.cli.signing_in import records_file
+
+    file = records_file(database)
+    if not Path(file).is_file():
+        raise UsageError(
+            f"There is no {file}: no server with sign-in has used {database}. Name its file "
+            "with --db."
+        )
+    records = Records(file, SystemClock().now)
+    try:
+        yield records
+    finally:
+        records.close()
+
+
+@sessions.command(name="list")
+async def list_sessions(person: str | None = None, /, *, db: Db = "adjourn.db") -> None:
+    """List the sessions that last, of one person or of everybody."""
+    from adjourn.access.sessions import Sessions
+
+    with _records(db) as records:
+        # Each record ends by the rules of its server; none of ours end it sooner.
+        found = await Sessions(
+            records, SessionRules(idle_minutes=LONGEST, absolute_minutes=LONGEST), SystemClock().now
+        ).everyone()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in COLUMNS:
+        table.add_column(column, overflow="fold")
+    for each in found:
+        if person in (None, each.person):
+            table.add_row(
+                Text(printable(each.person), "bold"),
+                Text(each.handle),
+                Text(clock(each.began_at), "dim"),
+                Text(clock(each.seen_at), "dim"),
+                Text(printable(each.address)),
+                Text(short(each.browser)),
+            )
+    if table.row_count:
+        console().print(table)
+    else:
+        whoever = "Nobody is" if person is None else f"{printable(person)} is not"
+        print(f"{whoever} signed in.")
+
+
+@sessions.command
+async def end(
+    person: str | None = None,
+    /,
+    *,
+    everybody: Annotated[bool, Parameter(negative="")] = False,
+    db: Db = "adjourn.db",
+) -> None:
+    """End all sessions of a person: they have to sign in again.
+
+    Parameters
+    ----------
+    everybody
+        End all sessions of all people.
+    """
+    from adjourn.access.sessions import end_sessions
+
+    if (person is None) != everybody:
+        raise UsageError("Say whose sessions end: a person, or --everybody.")
+    with _records(db) as records:
+        ended = await end_sessions(records, person)
+    print(f"Ended {ended} session{'' if ended == 1 else 's'}.")
+
+
+@people.command
+async def disable(person: str, /, *, db: Db = "adjourn.db", settings: SettingsFile = None) -> None:
+    """Keep somebody out from now on: their sessions end, and no way in takes them."""
+    from adjourn.access.directory import Directory
+
+    file = read_settings(settings).people_file
+    with _records(db) as records:
+        await Directory(records, file, SystemClock().now).disable(person)
+    print(f"{printable(person)} is out; `adjourn people enable` lets them in again.")
+
+
+@people.command
+async def enable(person: str, /, *, db: Db = "adjourn.db", settings: SettingsFile = None) -> None:
+    """Let somebody in again whom `disable` has kept out. They sign in anew."""
+    from adjourn.access.directory import Directory
+
+    file = read_settings(settings).people_file
+    with _records(db) as records:
+        await Directory(records, file, SystemClock().now).enable(person)
+    print(f"{printable(person)} may sign in again.")
