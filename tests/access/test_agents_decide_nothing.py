@@ -35,9 +35,10 @@ T = TypeVar("T")
 START_SECONDS = 20
 DURABLE = "/runtime/webhooks/durabletask"
 
-LENA = Actor(id="lena", name="Lena", groups=["finance"], roles=["approver"], channel="web")
-IVO = Actor(id="ivo", name="Ivo", roles=["auditor"], channel="web")
-NORA = Actor(id="nora", name="Nora", groups=["finance"], channel="web")
+# An administrator, besides: raising events takes that role.
+LENA = Actor(id="lena", name="Lena", groups=["finance"], roles=["approver", "admin"], channel="web")
+IVO = Actor(id="ivo", name="Ivo", roles=["auditor", "admin"], channel="web")
+NORA = Actor(id="nora", name="Nora", groups=["finance"], roles=["admin"], channel="web")
 PERSONS = {person.id: person for person in (LENA, IVO, NORA)}
 
 
@@ -275,7 +276,8 @@ def test_a_program_decides_nothing(doors: Doors, robot: httpx.Client, row: str) 
 
     answer = ROWS[row](robot, waiting)
 
-    assert answer.status_code == 403, answer.text
+    # The pages take no program for anybody.
+    assert answer.status_code == (401 if row.startswith("dashboard") else 403), answer.text
     doors.undecided(waiting)
 
 
@@ -287,9 +289,7 @@ def test_a_program_decides_nothing_in_bulk(doors: Doors, robot: httpx.Client) ->
 
     answer = robot.post("/bulk", data={**fields, "item": item})
 
-    assert answer.headers["location"].endswith(
-        f"left=barred%40{waiting.approval}".replace(":", "%3A")
-    )
+    assert answer.status_code == 401
     doors.undecided(waiting)
 
 
