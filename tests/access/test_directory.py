@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -72,20 +71,47 @@ def test_whoever_leaves_the_file_is_out_at_the_next_request_and_stays_signed_out
     run(story())
 
 
-def test_a_file_of_the_same_length_at_the_same_moment_is_seen(gated: Gated) -> None:
+def rename(gated: Gated, name: str) -> None:
+    """The same file, as long as before, and said to be as old."""
+    before = os.stat(gated.file)
+    text = gated.file.read_text().replace('"name": "Vic"', f'"name": "{name}"')
+    gated.file.write_text(text)
+    os.utime(gated.file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert os.stat(gated.file).st_size == before.st_size
+
+
+def test_a_file_of_the_same_length_and_age_is_seen(gated: Gated) -> None:
     async def story() -> None:
         gate = gated.gate()
-        id = await sign_in(gate, "vic")
-        before = os.stat(gated.file)
-        gated.write(changed("vic", roles=["admins"[:5]]))
-        gated.write(json.loads(gated.file.read_text().replace('["admin"]', '["viewe"]')) and PEOPLE)
-        text = gated.file.read_text().replace('"name": "Vic"', '"name": "Vig"')
-        gated.file.write_text(text)
-        os.utime(gated.file, ns=(before.st_atime_ns, before.st_mtime_ns))
-        assert len(text) == before.st_size
-        actor = await asks(gate, id)
-        assert actor is not None and actor.name == "Vig"
+        gated.clock.moves(days=400)  # long after the file was written
+        await gate.directory.fresh()
+        rename(gated, "Vig")
+        await gate.directory.fresh()
+        found = gate.find("vic")
+        assert found is not None and found.name == "Vig"
 
+    run(story())
+
+
+def test_a_file_written_twice_within_one_tick_of_its_clock_is_seen(
+    gated: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system whose clock stands still tells nothing apart: we look until that is over."""
+
+    stood, look = os.stat(gated.file), os.stat
+
+    def stands(path: Any, **how: Any) -> os.stat_result:
+        return stood if path == str(gated.file) else look(path, **how)
+
+    async def story() -> None:
+        gated.clock.at = datetime.fromtimestamp(stood.st_mtime + 1, UTC)
+        gate = gated.gate()
+        gated.file.write_text(gated.file.read_text().replace('"Vic"', '"Vig"'))
+        await gate.directory.fresh()
+        found = gate.find("vic")
+        assert found is not None and found.name == "Vig"
+
+    monkeypatch.setattr("adjourn.access.directory.os.stat", stands)
     run(story())
 
 
@@ -131,16 +157,21 @@ def test_a_broken_file_starts_no_server(gated: Gated, how: str) -> None:
         gated.gate()
 
 
+@pytest.mark.parametrize("what", ["nothing", "a folder"])
 def test_a_file_that_goes_away_and_comes_back(
-    gated: Gated, caplog: pytest.LogCaptureFixture
+    gated: Gated, caplog: pytest.LogCaptureFixture, what: str
 ) -> None:
     async def story() -> None:
         gate = gated.gate()
         id = await sign_in(gate, "ada")
         with caplog.at_level(logging.ERROR):
             gated.file.unlink()
+            if what == "a folder":
+                gated.file.mkdir()
             assert await asks(gate, id) is not None and await asks(gate, id) is not None
         assert len(caplog.records) == 1
+        if what == "a folder":
+            gated.file.rmdir()
         gated.write(changed("ada", disabled=True))
         assert await asks(gate, id) is None
 
@@ -171,6 +202,18 @@ def test_somebody_disabled_in_another_process_is_out_here_at_once(gated: Gated) 
         await there.directory.enable("lena")
         assert await asks(here, id) is None
         assert await asks(here, await sign_in(here, "lena")) is not None
+
+    run(story())
+
+
+def test_disabling_ends_sessions_that_nobody_uses_meanwhile(gated: Gated) -> None:
+    async def story() -> None:
+        gate = gated.gate()
+        id = await sign_in(gate, "lena")
+        await gate.directory.disable("lena")
+        assert await gate.sessions.of("lena") == []
+        await gate.directory.enable("lena")
+        assert await asks(gate, id) is None
 
     run(story())
 

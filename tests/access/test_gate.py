@@ -35,6 +35,7 @@ def test_a_key_is_a_program_with_its_scopes_and_never_a_person(gated: Gated) -> 
         ["Bearer nonsense"],
         ["Bearer adj_0000000000000000_" + "x" * 43],
         ["Bearer {key}x"],
+        ["Bearer {wrong}"],
         ["Bearer {key} {key}"],
         ["Basic YWRhOmFkYQ=="],
         ["Basic {key}"],
@@ -53,7 +54,8 @@ def test_a_bad_authorization_makes_a_request_nobodys(
         gate = gated.gate()
         key = await gate.keys.make("ci", ALL)
         session = await sign_in(gate, "ada")
-        lines = [("authorization", each.format(key=key, session=session)) for each in given]
+        told = {"key": key, "session": session, "wrong": key[:-1] + chr(ord(key[-1]) ^ 1)}
+        lines = [("authorization", each.format(**told)) for each in given]
         if beside == "from the proxy":
             lines.append((HEADER, "ada"))
         headers = Headers(raw=[(name.encode(), value.encode()) for name, value in lines])

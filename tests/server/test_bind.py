@@ -104,7 +104,14 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
 @pytest.mark.parametrize("who", LOCAL)
 def test_without_sign_in_nothing_but_loopback_is_listened_on(host: str, who: str) -> None:
     with pytest.raises(RefusedAddressError):
-        listen(host, 0, LOCAL[who])
+        check_listening(host, LOCAL[who])
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "0", "127.0.0.1/8", "/run/adjourn.sock", ""])
+@pytest.mark.parametrize("who", LOCAL)
+def test_what_listens_asks_before_it_does(host: str, who: str) -> None:
+    with pytest.raises(RefusedAddressError):
+        listen(host, 0, LOCAL[who]).close()
 
 
 @pytest.mark.parametrize("host", WIDE)
@@ -139,8 +146,14 @@ def test_a_server_serves_no_socket_that_somebody_else_opened_too_wide(
 # The command.
 
 
+def serves(*arguments: object) -> None:
+    """Where nothing should be served: the test ends here, instead of serving."""
+    raise AssertionError("it would have served")
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(running, "_serve", serves)
     (tmp_path / "bound.py").write_text("from adjourn import Adjourn\napp = Adjourn()\n")
     (tmp_path / "people.json").write_text('[{"id": "ada", "name": "A", "roles": ["admin"]}]')
     (tmp_path / "local.toml").write_text('people_file = "people.json"\nkeys = false\n')

@@ -123,7 +123,8 @@ class World:
         await keys.revoke("revoked")
         self.headers["revoked"] = {"authorization": f"Bearer {revoked}"}
         self.headers["expired"] = {"authorization": f"Bearer {old}"}
-        flipped = revoked[:-1] + ("A" if revoked[-1] != "A" else "B")
+        live = await keys.make("live", ALL)
+        flipped = live[:-1] + ("A" if live[-1] != "A" else "B")
         self.headers["flipped"] = {"authorization": f"Bearer {flipped}"}
 
 
