@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
-from adjourn import Adjourn, Approved, Context, Notice, Status, group, rechecking
+from adjourn import Adjourn, Approved, Context, Notice, Status, group, rechecking, watcher_id
+from adjourn.authoring.approval import request_of
 from adjourn.authoring.functions import Orchestrator
-from adjourn.errors import RegistrationError
+from adjourn.errors import InvalidIdError, RegistrationError
+from adjourn.model import codec
 from adjourn.model.approval import Approve
 from adjourn.testing import Sandbox
 from tests.approvals.workflows import LENA, OMAR
@@ -146,6 +150,101 @@ def test_nothing_is_told_twice_after_a_crash(tmp_path: Path) -> None:
         box.advance(seconds=11)
         box.crash()
         assert box.result(watcher) == ["opened", "approved", "took_effect"]
+
+
+def with_second(app: Adjourn) -> Adjourn:
+    """Somebody else is told as well."""
+
+    @app.orchestrator
+    async def count(ctx: Context, notice: Notice) -> int:
+        told = 1
+        while not notice.final:
+            notice = await ctx.wait_for_external_event("Notice", Notice)
+            told += 1
+        return told
+
+    app.watch_approvals(count, name="count")
+    return app
+
+
+def test_several_watch_and_none_knows_of_the_others() -> None:
+    with Sandbox(with_second(make_app())) as box:
+        case = box.start("ask", 1, id="D-1")
+        asked = box.inbox("finance").one()
+        box.suspend(watcher_id(asked.id, "count"))
+        asked.approve(by=LENA)
+        box.advance(seconds=11)
+        assert case.result == "opened"
+        assert box.result(watcher_id(asked.id)) == ["opened", "approved", "took_effect"]
+        box.resume(watcher_id(asked.id, "count"))
+        assert box.result(watcher_id(asked.id, "count")) == 3
+
+
+def test_a_watcher_whose_code_is_gone_stops_no_approval(tmp_path: Path) -> None:
+    file = str(tmp_path / "watch.db")
+    with Sandbox(with_second(make_app()), file) as box:
+        box.start("ask", 1, id="D-1")
+        asked = box.inbox("finance").one().id
+    with Sandbox(make_app(), file) as box:
+        box.inbox("finance").one().approve(by=LENA)
+        box.advance(seconds=11)
+        assert box.result("D-1") == "opened"
+        assert box.result(watcher_id(asked))[-1] == "took_effect"
+        assert box.get(watcher_id(asked, "count")).status == Status.QUARANTINED
+    with Sandbox(with_second(make_app()), file) as box:
+        assert box.result(watcher_id(asked, "count")) == 3, "it lost nothing meanwhile"
+
+
+def test_code_that_goes_between_the_question_and_its_opening_stops_no_approval(
+    tmp_path: Path,
+) -> None:
+    """The asking is on disk, the approval has not had its first turn."""
+    file = str(tmp_path / "watch.db")
+    with Sandbox(with_second(make_app()), file) as box:
+        box.crash_at("published")
+        box.app = make_app()
+        box.start("ask", 1, id="D-1")
+        assert box.crashes == 1
+        asked = box.inbox("finance").one()
+        asked.approve(by=LENA)
+        box.advance(seconds=11)
+        assert box.result("D-1") == "opened"
+        assert box.get(watcher_id(asked.id, "count")).status == Status.QUARANTINED
+
+
+def test_a_question_of_the_version_before_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That knew of one watcher, whose name stands in the question by itself."""
+    file = str(tmp_path / "watch.db")
+
+    def as_before(proposal: Any, terms: Any, watchers: dict[str, str]) -> msgspec.Raw:
+        request = msgspec.json.decode(request_of(proposal, terms))
+        return codec.encode({**request, "watch": watchers["watch"]}, as_given=True)
+
+    with monkeypatch.context() as patched, Sandbox(make_app(), file) as box:
+        patched.setattr("adjourn.replay.context.request_of", as_before)
+        box.start("ask", 1, id="D-1")
+    with Sandbox(with_second(make_app()), file) as box:
+        asked = box.inbox("finance").one()
+        assert box.get(f"{asked.id}:watch").status == Status.RUNNING
+        asked.approve(by=LENA)
+        box.advance(seconds=11)
+        assert box.result("D-1") == "opened"
+        assert box.result(f"{asked.id}:watch") == ["opened", "approved", "took_effect"]
+
+
+def test_one_name_is_one_watcher() -> None:
+    app = make_app()
+    app.watch_approvals(app.orchestrators["watch"])
+
+    @app.orchestrator
+    async def other(ctx: Context, notice: Notice) -> None: ...
+
+    with pytest.raises(RegistrationError, match="pass another name="):
+        app.watch_approvals(other)
+    with pytest.raises(InvalidIdError):
+        app.watch_approvals(other, name="a b")
 
 
 def test_only_what_is_registered_may_watch() -> None:

@@ -27,7 +27,7 @@ from adjourn.model.approval import (
     Notice,
     Superseded,
 )
-from adjourn.model.ids import watcher_id
+from adjourn.model.ids import WATCH, watcher_id
 
 Check = Callable[[Offer[Action]], None]
 
@@ -125,27 +125,29 @@ def _show(ctx: Context, request: ApprovalRequest, state: State) -> None:
 
 
 class _Watch:
-    """Tells whoever watches of each change once: `Registry.watch_approvals`."""
+    """Tells all who watch of each change once: `Registry.watch_approvals`."""
 
     def __init__(self, ctx: Context, request: ApprovalRequest) -> None:
         self._ctx = ctx
         self._request = request
         self._told = 0
+        self._watchers = {WATCH: request.watch} if request.watch else request.watchers
 
     def tell(self, state: State, *, rechecked: bool = False) -> None:
         """Of what is new in it. An approved one is final once its recheck has been made."""
         request, told = self._request, self._told
         self._told = len(state.changes)
         what = [change.what for change in state.changes[told:]]
-        if not request.watch or not (what or rechecked):
+        if not self._watchers or not (what or rechecked):
             return
         undecided = state.status == "approved" and request.recheck is not None and not rechecked
         final = state.final and not undecided
         notice = Notice(id=state.id, version=state.version, what=what, final=final)
-        if told:
-            self._ctx.raise_event(watcher_id(state.id), NOTICE, notice)
-        else:
-            self._ctx.start(request.watch, notice, id=watcher_id(state.id))
+        for name, orchestrator in self._watchers.items():
+            if told:
+                self._ctx.raise_event(watcher_id(state.id, name), NOTICE, notice)
+            else:
+                self._ctx.start(orchestrator, notice, id=watcher_id(state.id, name))
 
 
 ORCHESTRATOR: Orchestrator[ApprovalRequest, Decision[Any]] = Orchestrator(

@@ -113,7 +113,9 @@ class Terms(TypedDict, total=False):
     case: str
 
 
-def request_of(proposal: Any, terms: Terms, watch: str = "") -> msgspec.Raw:
+def request_of(
+    proposal: Any, terms: Terms, watchers: Mapping[str, str] | None = None
+) -> msgspec.Raw:
     """The `ApprovalRequest` that they make, as JSON; its keys keep their order, for people read it.
 
     Raises: InvalidApprovalError, SerializationError, PayloadTooLargeError.
@@ -159,7 +161,7 @@ def request_of(proposal: Any, terms: Terms, watch: str = "") -> msgspec.Raw:
         if recheck is None
         else Recheck(activity=recheck.activity, input=recheck.input),
         reversible=terms.get("reversible", True),
-        watch=watch,
+        watchers=dict(watchers or {}),
     )
     if expiry is None and not request.remind and not request.escalate:
         raise InvalidApprovalError(

@@ -10,6 +10,7 @@ from adjourn.authoring.context import Context
 from adjourn.authoring.functions import Activity, Orchestrator
 from adjourn.errors import RegistrationError, UnknownActivityError, UnknownOrchestratorError
 from adjourn.model.approval import Notice
+from adjourn.model.ids import WATCH, check_instance_id
 from adjourn.model.privacy import Privacy, Redactor
 from adjourn.model.retry import RetryPolicy
 
@@ -52,8 +53,8 @@ class Registry:
         self.privacy = Privacy()
         self.redactor = Redactor()
         """Hides what `privacy` says, in what people are shown and in what failures tell."""
-        self.watcher = ""
-        """The orchestrator that approvals tell of themselves, by name; empty for none."""
+        self.watchers: dict[str, str] = {}
+        """The orchestrators that approvals tell of themselves, by the names they watch under."""
 
     @overload
     def activity(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Activity[P, R]: ...
@@ -148,22 +149,34 @@ class Registry:
 
         return register if function is None else register(function)
 
-    def watch_approvals(self, orchestrator: Orchestrator[Notice, Any], /) -> None:
+    def watch_approvals(
+        self, orchestrator: Orchestrator[Notice, Any], /, *, name: str = WATCH
+    ) -> None:
         """Have this orchestrator told of every approval that opens from now on.
 
-        Each gets an instance of its own, started with a `Notice` in the commit that opens the
-        approval; every later change is the external event "Notice" to it, exactly once and in
-        order, in the commit of that change. The last notice is `final`. An approval whose instance
-        is ended from outside (terminate, purge) tells nothing more. Whoever is told this way may
-        take days over it: no decision waits for them.
+        Each approval gets an instance of it (`watcher_id(approval, name)`), started with a `Notice`
+        in the commit that opens the approval; every later change is the external event "Notice" to
+        it, exactly once and in order, in the commit of that change. The last notice is `final`. An
+        approval whose instance is ended from outside (terminate, purge) tells nothing more. Whoever
+        is told this way may take days over it: no decision waits for them.
 
-        Raises: RegistrationError when the orchestrator is not registered here.
+        Several may watch, each under a `name` of its own, and none knows of the others. Who is told
+        of an approval is fixed when it opens. One whose orchestrator is not registered any more
+        waits, quarantined, until it is again; the approval goes on.
+
+        Raises: RegistrationError when the orchestrator is not registered here, or the name is taken
+        by another; InvalidIdError for a name that cannot stand in an instance id.
         """
-        if self.orchestrators.get(orchestrator.name) is not orchestrator:
+        check_instance_id(name)
+        known = self.built_in.get(orchestrator.name) or self.orchestrators.get(orchestrator.name)
+        if known is not orchestrator:
             raise RegistrationError(
                 f"{orchestrator.name!r} is not registered here: put @app.orchestrator above it."
             )
-        self.watcher = orchestrator.name
+        if self.watchers.setdefault(name, orchestrator.name) != orchestrator.name:
+            raise RegistrationError(
+                f"{self.watchers[name]!r} watches approvals as {name!r} already: pass another name=."
+            )
 
     @staticmethod
     def _refuse_duplicate(noun: str, name: str, known: dict[str, Any]) -> None:

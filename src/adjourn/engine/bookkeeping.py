@@ -112,13 +112,15 @@ def new_instance(
     trace_context: str = "",
     begins_at: datetime | None = None,
 ) -> Instance:
-    """A pending instance with its first row. Its time begins at `begins_at`, now by default."""
-    orchestrator = batch.memory.registry.find_orchestrator(name)
+    """A pending instance with its first row. Its time begins at `begins_at`, now by default.
+    One whose orchestrator is not registered is quarantined in its first turn."""
+    registry = batch.memory.registry
+    orchestrator = registry.built_in.get(name) or registry.orchestrators.get(name)
     row = InstanceRow(
         key=batch.memory.new_key(),
         id=instance_id,
         name=name,
-        version=orchestrator.version,
+        version="" if orchestrator is None else orchestrator.version,
         head=chain.seed(instance_id, 1),
         created_at=batch.now_us,
         tags=msgspec.json.encode(tags).decode() if tags else "{}",

@@ -152,7 +152,10 @@ class ApprovalRequest(_Value, frozen=True, kw_only=True):
     reversible: bool = True
     """Whether the effect can be taken back afterwards. For the reviewer."""
     watch: str = ""
-    """The orchestrator that is told of it (`Adjourn.watch_approvals`); none where it is empty."""
+    """As `watchers`, in questions that were asked when there was one at most."""
+    watchers: dict[str, str] = {}
+    """The orchestrators that are told of it, by the names they watch under
+    (`Adjourn.watch_approvals`)."""
 
 
 NOTICE = "Notice"

@@ -39,9 +39,13 @@ def child_id(parent_id: str, execution: int, sequence: int) -> str:
     return _at_most(f"{parent_id}:{execution}:{sequence}", "sub:")
 
 
-def watcher_id(approval_id: str) -> str:
-    """The id of the instance that watches this approval."""
-    return _at_most(f"{approval_id}:watch", "watch:")
+WATCH = "watch"
+"""The name under which an application watches approvals, unless it says otherwise."""
+
+
+def watcher_id(approval_id: str, name: str = WATCH) -> str:
+    """The id of the instance that watches this approval under this name."""
+    return _at_most(f"{approval_id}:{name}", f"{name}:")
 
 
 def sent_event_id(sender_id: str, execution: int, sequence: int) -> str:

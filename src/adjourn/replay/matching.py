@@ -76,7 +76,7 @@ def fits(command: Command, event: Asked) -> bool:
             return False
 
 
-BESIDE = frozenset({"title", "evidence", "form", "watch"})
+BESIDE = frozenset({"title", "evidence", "form", "watch", "watchers"})
 """What of a question nothing is decided by: what people read (a docstring in the form, say), and
 who is told of it."""
 

@@ -168,7 +168,7 @@ async def playing(folder: Path, channel: FakeChannel | None = None) -> AsyncGene
     channel = channel or FakeChannel(FAKE)
     client = app.open(folder / "engine.db")
     desk = Desk(client, LocalPeople(PEOPLE), "http://127.0.0.1:7071")
-    before = app.watcher
+    before = dict(app.watchers)
     app.watch_approvals(keep_cards)
     CHANNELS[FAKE] = channel
     desks.DESKS.append(desk)
@@ -178,7 +178,7 @@ async def playing(folder: Path, channel: FakeChannel | None = None) -> AsyncGene
     finally:
         desks.DESKS.remove(desk)
         del CHANNELS[FAKE]
-        app.watcher = before
+        app.watchers = before
 
 
 def ref_of(channel: FakeChannel, card: ApprovalCard) -> MessageRef:
