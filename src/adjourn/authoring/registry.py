@@ -175,7 +175,7 @@ class Registry:
             )
         if self.watchers.setdefault(name, orchestrator.name) != orchestrator.name:
             raise RegistrationError(
-                f"{self.watchers[name]!r} watches approvals as {name!r} already: pass another name=."
+                f"{self.watchers[name]!r} watches approvals as {name!r}: pass another name=."
             )
 
     @staticmethod

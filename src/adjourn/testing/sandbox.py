@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,8 @@ from adjourn.authoring.functions import Orchestrator
 from adjourn.authoring.registry import Registry, awaitable_function
 from adjourn.backends.embedded import state_by_id
 from adjourn.backends.protocol import EventAnswer, SettledAs
-from adjourn.client.client import decode_result
+from adjourn.client.approvals import Approvals
+from adjourn.client.client import Client, decode_result
 from adjourn.engine import views
 from adjourn.engine.activities import context_of, failure_of
 from adjourn.engine.crash_points import CrashPoint
@@ -43,13 +45,14 @@ from adjourn.errors import AdjournError
 from adjourn.model import codec
 from adjourn.model.actor import Actor
 from adjourn.model.ids import check_instance_id, check_name
-from adjourn.model.inbox import InboxQuery, InboxRow
+from adjourn.model.inbox import Counts, InboxPage, InboxQuery, InboxRow
 from adjourn.model.state import HistoryEntry, InstanceState, Page, from_microseconds
 from adjourn.store.protocol import Query
 from adjourn.store.sealing import sealer_from
 from adjourn.store.sqlite import SQLiteStore
 from adjourn.testing.clock import START, VirtualClock
 from adjourn.testing.inbox import SandboxInbox
+from adjourn.testing.reading import ReadingBackend
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -150,6 +153,7 @@ class Sandbox:
         self._numbers = itertools.count(1)
         self._armed: tuple[CrashPoint, int] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="adjourn-sandbox")
+        self._own: threading.Thread | None = None
         self._queue = _Queue()
         self._runner: asyncio.Runner | None = None
         self._answers = _Answers()
@@ -165,7 +169,10 @@ class Sandbox:
         self._thread.shutdown()
 
     def _here(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run it on the sandbox's own thread: a turn must not run inside another task's step."""
+        """Run it on the sandbox's own thread: a turn must not run inside another task's step. An
+        activity that looks at its own engine is there already."""
+        if threading.current_thread() is self._own:
+            return function(*args, **kwargs)
         return self._thread.submit(function, *args, **kwargs).result()
 
     # Messages.
@@ -310,6 +317,21 @@ class Sandbox:
         rows = self._here(lambda: self._store.inbox(query)).rows
         return SandboxInbox(self, rows, group)
 
+    def inbox_page(self, query: InboxQuery) -> InboxPage:
+        """As `client.approvals.inbox`."""
+        return self._here(lambda: self._store.inbox(query))
+
+    def inbox_counts(self, query: InboxQuery) -> Counts:
+        """As `client.approvals.counts`."""
+        return self._here(lambda: self._store.inbox_counts(query))
+
+    @property
+    def client(self) -> Client:
+        """For activities that look at the engine they run in; it only reads."""
+        client = Client(self.app, ReadingBackend(self))
+        client.approvals = Approvals(client.backend, self.clock)
+        return client
+
     def next_number(self) -> int:
         """1, 2, 3, ...: of what is sent without an id of its own."""
         return next(self._numbers)
@@ -347,6 +369,7 @@ class Sandbox:
     # Inside.
 
     def _open(self) -> None:
+        self._own = threading.current_thread()
         self._store = self._open_store()
         self._begin()
 

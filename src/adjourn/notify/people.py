@@ -1,0 +1,118 @@
+"""Who is to be told: people of the directory, as the approval's own rules see them now."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from adjourn.approvals.authority import may_decide, unanswered
+from adjourn.approvals.people import Person, addresses_of
+from adjourn.approvals.state import Question
+from adjourn.client.approvals import ApprovalView
+from adjourn.model.actor import EVERY_TENANT, Absent, Actor
+
+CHANNEL = "mail"
+
+
+class Directory(Protocol):
+    """What is needed of an `Authenticator`."""
+
+    def find(self, person: str) -> Person | None: ...
+    def everybody(self) -> Sequence[Person]: ...
+
+
+class Absence(Protocol):
+    """Somebody is away, and another decides for them."""
+
+    @property
+    def person(self) -> str: ...
+    @property
+    def delegate(self) -> str: ...
+    @property
+    def until(self) -> datetime: ...
+
+
+Absences = Callable[[], Awaitable[Sequence[Absence]]]
+
+
+async def nobody_is_away() -> Sequence[Absence]:
+    return ()
+
+
+class People:
+    """Those of the directory who can be told something, acting as they would if they came now."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        now: Callable[[], datetime],
+        absences: Absences = nobody_is_away,
+        fresh: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """`fresh` reads the directory again, where another process may have changed it."""
+        self._directory = directory
+        self._now = now
+        self._absences = absences
+        self._fresh = fresh
+
+    async def actors(self) -> dict[str, tuple[Person, Actor]]:
+        """By id: all who have an address and are not disabled."""
+        if self._fresh is not None:
+            await self._fresh()
+        stands_in = await self._delegates()
+        return {
+            person.id: (person, replace(person.actor(CHANNEL), stands_in_for=stands_in[person.id]))
+            if person.id in stands_in
+            else (person, person.actor(CHANNEL))
+            for person in self._directory.everybody()
+            if person.email and not person.disabled
+        }
+
+    async def one(self, id: str) -> tuple[Person, Actor] | None:
+        """As in `actors`."""
+        return (await self.actors()).get(id)
+
+    def name_of(self, id: str) -> str:
+        found = self._directory.find(id)
+        return found.name if found is not None else id
+
+    async def _delegates(self) -> Mapping[str, list[Absent]]:
+        found: dict[str, list[Absent]] = {}
+        for absence in await self._absences():
+            away = self._directory.find(absence.person)
+            if away is not None and not away.disabled and absence.until > self._now():
+                absent = Absent(id=away.id, groups=away.groups)
+                found.setdefault(absence.delegate, []).append(absent)
+        return found
+
+
+def sees(actor: Actor, row: object) -> bool:
+    """Whether what this row of the inbox stands for is of their tenant."""
+    return actor.tenant in (EVERY_TENANT, str(getattr(row, "tenant", "")))
+
+
+def is_asked_to_decide(view: ApprovalView, actor: Actor) -> bool:
+    """Whether it waits for them: they may decide it, and their vote is not in."""
+    return (
+        sees(actor, view.row)
+        and may_decide(view.request, view.state, actor)
+        and all(vote.by != actor.id for vote in view.state.votes)
+    )
+
+
+def is_asked_to_answer(view: ApprovalView, actor: Actor) -> bool:
+    """Whether a question without an answer is theirs, and not put by themselves."""
+    mine = set(addresses_of(actor))
+    return sees(actor, view.row) and any(
+        question.to in mine and question.by != actor.id
+        for question in unanswered(view.state.questions)
+    )
+
+
+def last_answered(questions: Sequence[Question]) -> Question | None:
+    """The question whose answer came last."""
+    answered = [each for each in questions if each.answered_at is not None]
+    return max(answered, key=lambda each: each.answered_at or each.at, default=None)
