@@ -64,8 +64,8 @@ class Post:
     """An empty answer breaks the connection off."""
     tls: ssl.SSLContext | None = None
     login: tuple[str, str] | None = None
-    held: threading.Event | None = None
-    """A mail is answered only when it is set."""
+    held: asyncio.Event | None = None
+    """A mail is answered only when it is set: by `let_go`."""
     came: threading.Event = field(default_factory=threading.Event)
     _server: Any = None
 
@@ -97,6 +97,10 @@ class Post:
 
         self.loop.run(close())
 
+    def let_go(self) -> None:
+        if self.held is not None:
+            self.loop.call(self.held.set)
+
     def _authenticate(self, server: Any, session: Any, envelope: Any, how: str, given: Any) -> Any:
         from aiosmtpd.smtp import AuthResult
 
@@ -117,8 +121,7 @@ class Post:
         self.seen.append(str(email.message_from_bytes(raw)["Message-ID"]))
         self.came.set()
         if self.held is not None:
-            while not self.held.is_set():
-                await asyncio.sleep(0.01)
+            await self.held.wait()
         (to,) = envelope.rcpt_tos
         answer = self.to_mail(to)
         if not answer:
@@ -140,8 +143,7 @@ def a_post(**settings: Any) -> Iterator[Post]:
         try:
             yield post
         finally:
-            if post.held is not None:
-                post.held.set()
+            post.let_go()
             post.down()
 
 

@@ -73,6 +73,10 @@ def hand_over(settings: MailSettings, password: str, to: str, mail: bytes, cord:
 def _connect(settings: MailSettings, cord: Cord) -> smtplib.SMTP:
     """Raises: SMTPException, OSError."""
     place, seconds = (settings.host, settings.usual_port), settings.timeout_seconds
+    if settings.tls == "none":
+        connection = smtplib.SMTP(*place, local_hostname=settings.domain, timeout=seconds)
+        cord.holds(connection)
+        return connection
     context = ssl.create_default_context(cafile=settings.ca_file or None)
     if settings.tls == "tls":
         over_tls = smtplib.SMTP_SSL(
@@ -82,8 +86,7 @@ def _connect(settings: MailSettings, cord: Cord) -> smtplib.SMTP:
         return over_tls
     connection = smtplib.SMTP(*place, local_hostname=settings.domain, timeout=seconds)
     cord.holds(connection)
-    if settings.tls == "starttls":
-        connection.starttls(context=context)  # raises where the server does not offer it
+    connection.starttls(context=context)  # raises where the server does not offer it
     return connection
 
 
