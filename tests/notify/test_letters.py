@@ -173,9 +173,7 @@ ADDRESSES = [
 def test_an_address_that_says_more_is_not_written_to(
     post: Post, address: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    strange = Person(
-        id="grace", name="Grace", groups=["leads"], roles=["approver"], email=address
-    )
+    strange = Person(id="grace", name="Grace", groups=["leads"], roles=["approver"], email=address)
     with a_bureau(Settings(mail_to(post)), people=[strange]) as box:
         box.start("ask", Asked(to="leads"), id="D-1")
         assert [note["state"] for note in notes(box)] == ["given_up"]

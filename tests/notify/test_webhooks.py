@@ -212,7 +212,9 @@ def test_the_pauses_are_the_same_again_and_not_those_of_another(hooks: Hooks) ->
         waited = [later - sooner for sooner, later in pairwise(times)]
         planned = [pause_after(PAUSES, attempt, id) or 0 for attempt in range(1, 10)]
         assert all(abs(w - p) <= 1 for w, p in zip(waited, planned, strict=True))
-        assert all(pause <= each <= pause * 1.2 for pause, each in zip(PAUSES, planned, strict=True))
+        assert all(
+            pause <= each <= pause * 1.2 for pause, each in zip(PAUSES, planned, strict=True)
+        )
     first, second = at.values()
     assert [t - first[0] for t in first] != [t - second[0] for t in second]
 
@@ -284,9 +286,7 @@ def test_another_address_is_another_endpoint(hooks: Hooks, tmp_path: Path) -> No
     records.close()
 
 
-def test_what_was_under_way_when_it_was_disabled_waits_for_it(
-    hooks: Hooks, tmp_path: Path
-) -> None:
+def test_what_was_under_way_when_it_was_disabled_waits_for_it(hooks: Hooks, tmp_path: Path) -> None:
     hooks.says = lambda _: answer(500)
     settings = hook_to(hooks, events=["approval.opened"])
     records = Records(tmp_path / "records", SystemClock().now)

@@ -20,6 +20,8 @@ from adjourn.cli.keys import keys_app
 from adjourn.cli.people import people as people_commands
 from adjourn.cli.people import sessions as session_commands
 from adjourn.cli.text import console, json_text, printable
+from adjourn.cli.webhooks import notify as notify_commands
+from adjourn.cli.webhooks import webhooks as webhook_commands
 from adjourn.client.app import KEY_VARIABLE, Adjourn
 from adjourn.client.client import Client
 from adjourn.engine.messages import OnConflict
@@ -41,6 +43,8 @@ cli = App(
 cli.command(session_commands)
 cli.command(people_commands)
 cli.command(keys_app)
+cli.command(notify_commands)
+cli.command(webhook_commands)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

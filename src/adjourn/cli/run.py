@@ -50,6 +50,7 @@ def run(
     StorageError.
     """
     server_parts()
+    from adjourn.cli.notifying import notifying
     from adjourn.cli.signing_in import door
 
     words = read_settings(settings)
@@ -62,7 +63,9 @@ def run(
     with way_in.opened(database) as authenticator:
         gc.set_threshold(*COLLECT_SELDOM)
         with _listener(host, port, authenticator) as listener:
-            asyncio.run(_serve(app, target, database, listener, authenticator))
+            client = app.open(database)
+            with notifying(app, client, words, authenticator, database, listener):
+                asyncio.run(_serve(app, client, target, database, listener, authenticator))
     _leave_threads_behind()
 
 
@@ -92,6 +95,7 @@ def server_parts() -> None:
 
 async def _serve(
     app: Adjourn,
+    client: Client,
     target: str,
     database: str,
     listener: socket.socket,
@@ -100,7 +104,6 @@ async def _serve(
     from adjourn.cli.signing_in import first_admin, how_they_sign_in, sweeping
     from adjourn.server.listening import Server, address_of
 
-    client = app.open(database)
     site, pages = _site(app, client, authenticator)
     told: list[str] = []
 

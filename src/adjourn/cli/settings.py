@@ -11,6 +11,7 @@ import msgspec
 from adjourn.access.settings import Access
 from adjourn.cli.exits import UsageError
 from adjourn.model.privacy import Privacy
+from adjourn.notify.settings import MailSettings, WebhookSettings
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,6 +29,8 @@ class Settings(Access, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     privacy: Privacy = Privacy()
     log: LogSettings = LogSettings()
+    mail: MailSettings | None = None
+    webhooks: list[WebhookSettings] = msgspec.field(default_factory=list[WebhookSettings])
 
 
 def read_settings(file: str | None) -> Settings:

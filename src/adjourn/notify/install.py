@@ -11,7 +11,7 @@ from adjourn.client.client import Client
 from adjourn.model.actor import Actor
 from adjourn.notify.mail import Mail
 from adjourn.notify.outgoing import Resolve, look_up
-from adjourn.notify.people import Absences, Directory, People, nobody_is_away
+from adjourn.notify.people import Directory, People, StandsInFor, for_nobody
 from adjourn.notify.port import Channel, Notifier
 from adjourn.notify.settings import (
     NotificationSettings,
@@ -33,7 +33,7 @@ class Surroundings:
     environment: Mapping[str, str]
     records: Records | None = None
     """Needed for webhooks."""
-    absences: Absences = nobody_is_away
+    stands_in_for: StandsInFor = for_nobody
     fresh: Callable[[], Awaitable[None]] | None = None
     """Reads the directory again."""
     client_of: Callable[[Actor], Client] | None = None
@@ -70,7 +70,7 @@ def mail_of(
     """Raises: NotificationSettingsError."""
     if settings.mail is None:
         raise NotificationSettingsError("There is no [mail] in the settings: add it.")
-    people = People(directory, around.now, around.absences, around.fresh)
+    people = People(directory, around.stands_in_for, around.fresh)
     password = password_of(settings.mail, around.environment)
 
     def the_client(actor: Actor) -> Client:

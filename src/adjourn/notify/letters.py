@@ -127,7 +127,7 @@ def _mail(
     settings = office.settings
     domain, key = settings.domain, note.id.replace(":", ".")
     mail = EmailMessage(_POLICY)
-    mail["Subject"] = subject
+    mail["Subject"] = _for_header(subject)
     mail["From"] = Address(_name(settings.sender_name), addr_spec=settings.sender)
     mail["To"] = Address(addr_spec=to)
     mail["Date"] = format_datetime(note.at)
@@ -165,7 +165,14 @@ def _moment(at: datetime) -> str:
 
 def _name(text: str) -> str:
     """A display name, without what has a meaning in addresses."""
-    return _SPECIAL.sub(" ", one_line(text, 60)).strip()
+    return _for_header(_SPECIAL.sub(" ", one_line(text, 60)).strip())
+
+
+def _for_header(text: str) -> str:
+    """One line that no library takes for an encoded word: the email package of Python decodes
+    `=?utf-8?q?=0D=0ABcc:...?=` where a header is set, and older ones write the line feed that comes
+    of it as it is."""
+    return text.replace("=?", "= ?")
 
 
 def _key(approval: str) -> str:

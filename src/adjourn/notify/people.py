@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -24,21 +23,11 @@ class Directory(Protocol):
     def everybody(self) -> Sequence[Person]: ...
 
 
-class Absence(Protocol):
-    """Somebody is away, and another decides for them."""
-
-    @property
-    def person(self) -> str: ...
-    @property
-    def delegate(self) -> str: ...
-    @property
-    def until(self) -> datetime: ...
+StandsInFor = Callable[[Person], Sequence[Absent]]
+"""Those who are away and have named this person."""
 
 
-Absences = Callable[[], Awaitable[Sequence[Absence]]]
-
-
-async def nobody_is_away() -> Sequence[Absence]:
+def for_nobody(person: Person) -> Sequence[Absent]:
     return ()
 
 
@@ -48,25 +37,20 @@ class People:
     def __init__(
         self,
         directory: Directory,
-        now: Callable[[], datetime],
-        absences: Absences = nobody_is_away,
+        stands_in_for: StandsInFor = for_nobody,
         fresh: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """`fresh` reads the directory again, where another process may have changed it."""
         self._directory = directory
-        self._now = now
-        self._absences = absences
+        self._stands_in_for = stands_in_for
         self._fresh = fresh
 
     async def actors(self) -> dict[str, tuple[Person, Actor]]:
         """By id: all who have an address and are not disabled."""
         if self._fresh is not None:
             await self._fresh()
-        stands_in = await self._delegates()
         return {
-            person.id: (person, replace(person.actor(CHANNEL), stands_in_for=stands_in[person.id]))
-            if person.id in stands_in
-            else (person, person.actor(CHANNEL))
+            person.id: (person, self._actor(person))
             for person in self._directory.everybody()
             if person.email and not person.disabled
         }
@@ -79,14 +63,9 @@ class People:
         found = self._directory.find(id)
         return found.name if found is not None else id
 
-    async def _delegates(self) -> Mapping[str, list[Absent]]:
-        found: dict[str, list[Absent]] = {}
-        for absence in await self._absences():
-            away = self._directory.find(absence.person)
-            if away is not None and not away.disabled and absence.until > self._now():
-                absent = Absent(id=away.id, groups=away.groups)
-                found.setdefault(absence.delegate, []).append(absent)
-        return found
+    def _actor(self, person: Person) -> Actor:
+        away = list(self._stands_in_for(person))
+        return replace(person.actor(CHANNEL), stands_in_for=away)
 
 
 def sees(actor: Actor, row: object) -> bool:

@@ -11,7 +11,7 @@ from typing import Literal, Protocol, get_args
 
 import msgspec
 
-from adjourn.errors import AdjournError
+from adjourn.errors import SettingsError
 from adjourn.notify.addresses import OutgoingRefusedError, read_place, read_url
 
 EventType = Literal[
@@ -37,8 +37,8 @@ _MAILBOX = re.compile(r"[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9.-]{1,190}\Z")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}\Z")
 
 
-class NotificationSettingsError(AdjournError):
-    """The settings of notifications cannot be used; the text says which word, and what to do."""
+class NotificationSettingsError(SettingsError):
+    """Notifications cannot be sent like this; the text says which word it is, and what to do."""
 
 
 def is_mailbox(text: str) -> bool:
