@@ -62,6 +62,7 @@ class Asked:
     need: int = 1
     to: str = "doors"
     requester: str = "sam"
+    undo: str = "10s"
 
 
 @dataclass
@@ -89,6 +90,7 @@ def make_app() -> Adjourn:
             remind=["4h", "12h"],
             escalate={"1d": group("leads")},
             expires="7d",
+            undo=asked.undo,
         )
         return "opened" if isinstance(decision, Approved) else "shut"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -47,6 +48,8 @@ class Hooks:
     port: int = 0
     calls: list[Called] = field(default_factory=list)
     connections: int = 0
+    answered: int = 0
+    came: threading.Event = field(default_factory=threading.Event)
     _server: asyncio.Server | None = None
 
     @property
@@ -77,8 +80,10 @@ class Hooks:
             body = await reader.readexactly(int(headers.get("content-length", "0")))
             called = Called(head[0], {name.lower(): value for name, value in exact.items()}, body)
             self.calls.append(called)
+            self.came.set()
             if self.held is not None:
                 await self.held.wait()
+            self.answered += 1
             writer.write(self.says(called))
             await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):

@@ -14,7 +14,7 @@ from email.message import EmailMessage
 from email.policy import default
 from typing import Any, cast
 
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from tests.notify.loops import Loop
 
@@ -63,6 +63,8 @@ class Post:
     to_mail: Callable[[str], str] = field(default=lambda _: TAKEN)
     """An empty answer breaks the connection off."""
     tls: ssl.SSLContext | None = None
+    implicit: ssl.SSLContext | None = None
+    """Encrypted from the first byte."""
     login: tuple[str, str] | None = None
     held: asyncio.Event | None = None
     """A mail is answered only when it is set: by `let_go`."""
@@ -77,13 +79,12 @@ class Post:
                 tls_context=self.tls,
                 require_starttls=self.tls is not None,
                 auth_required=self.login is not None,
-                auth_require_tls=False,
                 authenticator=self._authenticate if self.login else None,
             )
 
         async def serve() -> Any:
             asking = asyncio.get_running_loop()
-            return await asking.create_server(make, "127.0.0.1", self.port)
+            return await asking.create_server(make, "127.0.0.1", self.port, ssl=self.implicit)
 
         self._server = self.loop.run(serve())
         self.port = self._server.sockets[0].getsockname()[1]
@@ -102,10 +103,8 @@ class Post:
             self.loop.call(self.held.set)
 
     def _authenticate(self, server: Any, session: Any, envelope: Any, how: str, given: Any) -> Any:
-        from aiosmtpd.smtp import AuthResult
-
         told = (given.login.decode(), given.password.decode())
-        return AuthResult(success=told == self.login)
+        return AuthResult(success=told == self.login, handled=False)
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -155,11 +154,15 @@ def a_rude_post(*lines: bytes) -> Iterator[tuple[int, list[bytes]]]:
     with Loop() as loop:
 
         async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            for line in lines:
-                writer.write(line)
-                await writer.drain()
-                heard.append(await reader.readline())
-            writer.close()
+            try:
+                for line in lines:
+                    writer.write(line)
+                    await writer.drain()
+                    heard.append(await reader.readline())
+            except (ConnectionError, asyncio.CancelledError):
+                pass  # whoever called has had enough, or the test has ended
+            finally:
+                writer.close()
 
         async def serve() -> asyncio.Server:
             return await asyncio.start_server(talk, "127.0.0.1", 0)

@@ -9,8 +9,9 @@ import pytest
 
 from adjourn.approvals.people import Person
 from adjourn.notify.settings import is_mailbox
-from tests.notify.bureau import PEOPLE, Asked, Settings, a_bureau, mail_to, notes
-from tests.notify.post import Post, a_post
+from adjourn.testing import Sandbox
+from tests.notify.bureau import GRACE, PEOPLE, Asked, Settings, a_bureau, mail_to, notes
+from tests.notify.post import Post, Received, a_post
 
 HOSTILE = [
     # Headers.
@@ -97,14 +98,45 @@ def tags_of(html: str) -> Tags:
     return tags
 
 
-@pytest.mark.parametrize("digest", [False, True], ids=["one", "digest"])
+@pytest.fixture(scope="module")
+def open_house() -> Iterator[tuple[Post, Sandbox, Received]]:
+    """Where everything is told at once, and one ordinary mail to compare with."""
+    with a_post() as post, a_bureau(Settings(mail_to(post, digest_over=999))) as box:
+        box.start("ask", Asked(to="leads"), id="ordinary")
+        yield post, box, post.taken[0]
+
+
 @pytest.mark.parametrize("title", HOSTILE)
-def test_a_title_is_text(post: Post, title: str, digest: bool) -> None:
-    ordinary = _sent(post, "Open the door", digest)
-    (given,) = _sent(post, title, digest)
-    assert [given.to] == ["grace@example.com"], "nobody else gets it"
+def test_a_title_is_text(open_house: tuple[Post, Sandbox, Received], title: str) -> None:
+    post, box, ordinary = open_house
+    before = len(post.taken)
+    box.start("ask", Asked(title=title, to="leads"), id=f"D-{HOSTILE.index(title)}")
+    (given,) = post.taken[before:]
+    check(given, ordinary)
+    assert not given.subject.startswith(("=", "+", "-", "@"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("half", [0, 1])
+def test_titles_in_a_digest_are_text(post: Post, half: int) -> None:
+    titles = HOSTILE[half::2]
+    plain = ["Open the door" for _ in titles]
+    with a_bureau(Settings(mail_to(post, digest_over=0))) as box:
+        for chosen in (titles, plain):
+            for number, title in enumerate(chosen):
+                box.start("ask", Asked(title=title, to="leads"), id=f"D-{len(post.taken)}-{number}")
+            box.advance(hours=1)
+            for asked in box.inbox():
+                asked.reject(by=GRACE, reason="No.")
+    given, ordinary = post.to("grace@example.com")
+    check(given, ordinary)
+
+
+def check(given: Received, ordinary: Received) -> None:
+    """It is a mail like the ordinary one."""
+    assert given.to == "grace@example.com", "nobody else gets it"
     assert given.sender == "adjourn@example.com"
-    assert given.mail.keys() == ordinary[0].mail.keys(), "no header came along"
+    assert given.mail.keys() == ordinary.mail.keys(), "no header came along"
     assert len(given.mail.defects) == 0
     assert [part.get_content_type() for part in given.mail.walk()] == [
         "multipart/alternative",
@@ -115,20 +147,9 @@ def test_a_title_is_text(post: Post, title: str, digest: bool) -> None:
     assert b"\r" not in given.raw.replace(b"\r\n", b""), "no bare carriage return"
     for shown in (given.subject, given.text, given.html):
         assert not any(one in shown for one in "\u202e\u2066\u200b\u200f\ufeff\u00ad\U000e0041")
-    made, usual = tags_of(given.html), tags_of(ordinary[0].html)
+    made, usual = tags_of(given.html), tags_of(ordinary.html)
     assert made.found == usual.found
     assert all(link.startswith("https://adjourn.example.com/") for link in made.links)
-    assert not given.subject.startswith(("=", "+", "-", "@"))
-
-
-def _sent(post: Post, title: str, digest: bool) -> list[object]:
-    before = len(post.taken)
-    words = {"digest_over": 0} if digest else {}
-    with a_bureau(Settings(mail_to(post, **words))) as box:
-        box.start("ask", Asked(title=title, to="leads"), id="D-1")
-        if digest:
-            box.advance(hours=1)
-    return list(post.taken[before:])
 
 
 @pytest.mark.parametrize("name", ["Sam\r\nBcc: evil@evil.test", "Sam <evil@evil.test>", "<b>Sam"])

@@ -27,7 +27,7 @@ class Handed:
 
 
 class Cord:
-    """How another thread ends a conversation that takes too long."""
+    """Holds a conversation's connection, and lets another thread end what takes too long."""
 
     def __init__(self) -> None:
         self._connection: smtplib.SMTP | None = None
@@ -39,7 +39,13 @@ class Cord:
         if self._is_cut:
             raise OSError("it took too long")
 
+    def close(self) -> None:
+        """At the end, by whoever speaks."""
+        if self._connection is not None:
+            self._connection.close()
+
     def cut(self) -> None:
+        """From another thread: whatever is waited for fails at once."""
         self._is_cut = True
         held = getattr(self._connection, "sock", None)  # TLS puts another in its place
         if isinstance(held, socket.socket):
@@ -54,7 +60,6 @@ def hand_over(settings: MailSettings, password: str, to: str, mail: bytes, cord:
     A mail that the server took and whose answer was lost is told as not taken: it is sent again,
     with its Message-ID.
     """
-    connection: smtplib.SMTP | None = None
     try:
         connection = _connect(settings, cord)
         if settings.user:
@@ -66,8 +71,7 @@ def hand_over(settings: MailSettings, password: str, to: str, mail: bytes, cord:
     except (smtplib.SMTPException, OSError, ValueError) as error:
         return Handed(False, False, _trouble(error))
     finally:
-        if connection is not None:
-            connection.close()
+        cord.close()
 
 
 def _connect(settings: MailSettings, cord: Cord) -> smtplib.SMTP:

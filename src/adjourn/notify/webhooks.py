@@ -14,7 +14,7 @@ from standardwebhooks.webhooks import Webhook
 
 from adjourn.approvals.text import one_line
 from adjourn.client.approvals import ApprovalView
-from adjourn.errors import AdjournError
+from adjourn.errors import SettingsError
 from adjourn.model import codec
 from adjourn.notify.addresses import OutgoingRefusedError, read_place
 from adjourn.notify.letters import TITLE_LIMIT, link_to
@@ -68,7 +68,7 @@ class EndpointState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     trouble_at: datetime | None = None
 
 
-class UnknownEndpointError(AdjournError):
+class UnknownEndpointError(SettingsError):
     """No `[[webhooks]]` has this name."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
