@@ -152,14 +152,26 @@ def check(given: Received, ordinary: Received) -> None:
     assert all(link.startswith("https://adjourn.example.com/") for link in made.links)
 
 
-@pytest.mark.parametrize("name", ["Sam\r\nBcc: evil@evil.test", "Sam <evil@evil.test>", "<b>Sam"])
+NAMES = [
+    "Sam\r\nBcc: evil@evil.test",
+    "Sam\nDue: never",
+    "Sam <evil@evil.test>",
+    "<b>Sam",
+    "Sam\u202emas",
+    "</p><form action=https://evil.test>",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_text(post: Post, name: str) -> None:
-    people = [*PEOPLE[:3], Person(id="sam", name=name)]
-    with a_bureau(Settings(mail_to(post)), people=people) as box:
-        box.start("ask", Asked(to="leads"), id="D-1")
-    (given,) = post.taken
-    assert given.mail["Bcc"] is None
-    assert ("b", ()) not in tags_of(given.html).found
+    """Of whoever asks: it is in the directory, and may come from a sign-in."""
+    for chosen in ("Sam Ortiz", name):
+        people = [*PEOPLE[:3], Person(id="sam", name=chosen)]
+        with a_bureau(Settings(mail_to(post)), people=people) as box:
+            box.start("ask", Asked(to="leads"), id="D-1")
+    ordinary, given = post.taken
+    check(given, ordinary)
+    assert len(given.text.splitlines()) == len(ordinary.text.splitlines())
 
 
 ADDRESSES = [
