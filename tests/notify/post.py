@@ -146,11 +146,19 @@ def a_post(**settings: Any) -> Iterator[Post]:
             post.down()
 
 
+class Heard(list[bytes]):
+    """Lines, and whether there is one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = threading.Event()
+
+
 @contextmanager
-def a_rude_post(*lines: bytes) -> Iterator[tuple[int, list[bytes]]]:
+def a_rude_post(*lines: bytes) -> Iterator[tuple[int, Heard]]:
     """A server that says these lines, one for each that it hears, and then hangs up: its port, and
     what it heard. Whoever calls again gets the same."""
-    heard: list[bytes] = []
+    heard = Heard()
     with Loop() as loop:
 
         async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -159,6 +167,7 @@ def a_rude_post(*lines: bytes) -> Iterator[tuple[int, list[bytes]]]:
                     writer.write(line)
                     await writer.drain()
                     heard.append(await reader.readline())
+                    heard.one.set()
             except (ConnectionError, asyncio.CancelledError):
                 pass  # whoever called has had enough, or the test has ended
             finally:

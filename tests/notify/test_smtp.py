@@ -108,7 +108,7 @@ def test_a_farewell_that_goes_wrong_changes_nothing() -> None:
 
 def test_who_stalls_is_cut_off() -> None:
     """From another thread, as the notifier does when a conversation takes too long."""
-    with a_rude_post(b"220 hello\r\n") as (port, _):
+    with a_rude_post(b"220 hello\r\n", b"") as (port, heard):  # then it answers nothing more
         cord, said = Cord(), list[Handed]()
         settings = MailSettings(
             host="127.0.0.1", port=port, tls="none", sender="a@example.com", timeout_seconds=60
@@ -116,8 +116,8 @@ def test_who_stalls_is_cut_off() -> None:
         talking = threading.Thread(
             target=lambda: said.append(hand_over(settings, "", TO, MAIL, cord))
         )
-        # It has said hello and answers nothing more: a_rude_post waits for a line that it has.
         talking.start()
+        assert heard.one.wait(20)
         cord.cut()
         talking.join(20)
         assert not talking.is_alive()
