@@ -228,12 +228,13 @@ def test_what_was_decided_meanwhile_is_not_asked_any_more(post: Post) -> None:
 def test_what_is_decided_and_undone_is_asked_after_all(post: Post) -> None:
     post.down()
     with a_bureau(Settings(mail_to(post))) as box:
-        box.start("ask", Asked(), id="D-1")
+        box.start("ask", Asked(undo="60s"), id="D-1")
         box.advance(seconds=25)
         asked = box.inbox().one()
         asked.approve(by=LENA)
         post.up()
-        box.advance(seconds=9)  # the second attempt falls into the time of undoing
+        box.advance(seconds=20)  # the second attempt falls into the time of undoing
+        assert post.seen == [] and states(box)["omar", "new"] == "again"
         asked.undo(by=LENA)
         box.advance(minutes=10)
         assert states(box)["omar", "new"] == "sent"

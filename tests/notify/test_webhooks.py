@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+from standardwebhooks.webhooks import Webhook
 
 from adjourn.engine.clock import SystemClock
 from adjourn.notify.port import again, pause_after
@@ -136,35 +136,6 @@ def test_a_receiver_verifies_with_the_library_as_it_comes(secret: str) -> None:
     assert Webhook(secret).verify(body, headers) == {"type": "approval.opened"}
 
 
-@pytest.mark.parametrize(
-    ("part", "forged"),
-    [
-        ("body", '{"type":"approval.decided"}'),
-        ("body", '{"type": "approval.opened"}'),
-        ("webhook-id", "note:2"),
-        ("webhook-timestamp", "1"),
-        ("webhook-timestamp", "99999999999"),
-        ("webhook-signature", "v1,AAAA"),
-        ("webhook-signature", "v2,{signature}"),
-        ("webhook-signature", ""),
-        ("secret", "whsec_" + base64.b64encode(b"x" * 32).decode()),
-    ],
-)
-def test_what_somebody_else_made_is_not_ours(part: str, forged: str) -> None:
-    body = '{"type":"approval.opened"}'
-    headers = sign([Webhook(FIRST)._whsecret], "note:1", SystemClock().now(), body.encode())
-    forged = forged.replace("{signature}", headers["webhook-signature"].removeprefix("v1,"))
-    secret = FIRST
-    if part == "body":
-        body = forged
-    elif part == "secret":
-        secret = forged
-    else:
-        headers[part] = forged
-    with pytest.raises((WebhookVerificationError, ValueError)):
-        Webhook(secret).verify(body, headers)
-
-
 def test_an_endpoint_that_is_down_for_two_days_is_told_all_of_it_with_the_same_ids(
     hooks: Hooks,
 ) -> None:
@@ -265,7 +236,7 @@ def test_410_disables_until_somebody_enables_it(
         box.start("ask", Asked(), id="D-1")
         assert states(box) == {("ledger", "approval.opened"): "given_up"}
         box.start("ask", Asked(), id="D-2")
-        assert len(hooks.calls) == 1, "it is gone: nobody asks again"
+        assert len(hooks.calls) == len(notes(box)) == 1, "it is gone: nobody asks again"
         assert "ledger answered 410" in caplog.text
         hooks.says = lambda _: answer(200)
         url = settings.webhooks[0].url
