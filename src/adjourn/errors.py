@@ -146,6 +146,15 @@ class TooManyEventsError(AdjournError):
         )
 
 
+class TooManyRequestsError(AdjournError):
+    """Whoever sends this has sent as many as they may in this time."""
+
+    def __init__(self, what: str, retry_after_seconds: int) -> None:
+        self.what = what
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(f"Too many {what}. Try again in {retry_after_seconds} s.")
+
+
 class UpdateRefusedError(AdjournError):
     """The orchestrator refused this update, and says why."""
 

@@ -46,6 +46,7 @@ people_file = "people.json"
 [proxy]
 trusted = ["127.0.0.1"]
 """
+ASKED = {"host": "localhost:7071"}  # as a browser at `public_url` asks
 ADA = '{"id": "ada", "name": "Ada", "roles": ["admin"]}'
 LENA = '{"id": "lena", "name": "Lena", "roles": ["approver"]}'
 RUN = ("run", "signed:app", "--db", "a.db", "--port", "0")
@@ -117,7 +118,7 @@ def test_with_settings_people_sign_in_and_what_is_done_outside_counts_at_once(
 ) -> None:
     with (
         running(folder, "--settings", "adjourn.toml") as (line, address, process),
-        httpx.Client(base_url=address, trust_env=False) as http,
+        httpx.Client(base_url=address, trust_env=False, headers=ASKED) as http,
     ):
         assert LOCAL not in line and "People sign in at the proxy in front" in line
         assert process.stdout is not None

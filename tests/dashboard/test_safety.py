@@ -34,6 +34,7 @@ def every_route() -> Iterator[tuple[str, str]]:
 
 
 ROUTES = sorted(every_route())
+NO_LINK = "e30.c2lnbmVk"
 READS = [path for method, path in ROUTES if method == "GET" and path != "/stream"]
 ACTS = [path for method, path in ROUTES if method == "POST"]
 
@@ -45,8 +46,9 @@ def test_the_sweep_sees_the_routes() -> None:
         "/bulk",
         "/instances/{id}/settle",
         "/people/switch",
+        "/links/{token}",
     }
-    assert {method for method, _ in ROUTES} == {"GET", "POST"}
+    assert {method for method, _ in ROUTES} == {"GET", "HEAD", "POST"}
 
 
 @pytest.mark.parametrize("path", [*READS, "/static/dashboard.css", "/nowhere"])
@@ -54,7 +56,7 @@ def test_the_sweep_sees_the_routes() -> None:
 def test_every_answer_tells_the_browser_what_to_keep_out(
     site: Site, at: At, path: str, person: str
 ) -> None:
-    answer = at(person).http.get(path.format(id=site.ask()))
+    answer = at(person).http.get(path.format(id=site.ask(), token=NO_LINK))
 
     assert answer.headers["content-security-policy"] == POLICY
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -69,7 +71,7 @@ def test_looking_changes_nothing(site: Site, at: At, path: str, method: str) -> 
     before = site.run(site.client.history(id)), site.run(site.client.list(limit=1_000)).instances
     query = "?do=approve&version=1&person=grace&confirm=yes&view=all&tab=similar&done=x"
 
-    at("lena").http.request(method, path.format(id=id) + query)
+    at("lena").http.request(method, path.format(id=id, token=NO_LINK) + query)
 
     after = site.run(site.client.history(id)), site.run(site.client.list(limit=1_000)).instances
     assert after == before
@@ -92,7 +94,7 @@ def test_a_page_of_another_origin_may_not_act(
     id = site.ask()
     data = {"do": "approve", "version": "1", "person": "grace"}
 
-    answer = at("lena").http.post(path.format(id=id), data=data, headers=headers)
+    answer = at("lena").http.post(path.format(id=id, token=NO_LINK), data=data, headers=headers)
 
     assert answer.status_code in (403, 421)
     assert site.row(id).status == "open" and "set-cookie" not in answer.headers
@@ -104,8 +106,10 @@ def test_nobody_acts_who_has_not_said_who_they_are(site: Site, at: At, path: str
     data = {"do": "approve", "version": "1", "by": "grace", "person": "grace"}
     headers = {"X-Forwarded-User": "grace", "Remote-User": "grace"}
 
-    answer = at("").http.post(path.format(id=id), data=data, headers=headers)
-    part = at("").http.post(path.format(id=id), data=data, headers={"HX-Request": "true"})
+    answer = at("").http.post(path.format(id=id, token=NO_LINK), data=data, headers=headers)
+    part = at("").http.post(
+        path.format(id=id, token=NO_LINK), data=data, headers={"HX-Request": "true"}
+    )
 
     assert answer.status_code == 401 and "Nobody is signed in" in answer.text
     assert part.status_code == 401 and part.headers["hx-redirect"] == "/people?back=/"
@@ -115,7 +119,7 @@ def test_nobody_acts_who_has_not_said_who_they_are(site: Site, at: At, path: str
 def test_no_page_has_anything_inline(site: Site, at: At) -> None:
     id = site.ask(risk="high")
     for path in READS:
-        answer = at("lena").http.get(path.format(id=id))
+        answer = at("lena").http.get(path.format(id=id, token=NO_LINK))
         if "html" not in answer.headers.get("content-type", ""):
             continue
         for each in at("lena").arrive(answer).root.walk() if "<html" in answer.text else ():

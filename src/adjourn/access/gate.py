@@ -9,6 +9,7 @@ import msgspec
 
 from adjourn.access.directory import Directory
 from adjourn.access.keys import Keys, key_in
+from adjourn.access.links import Links
 from adjourn.access.oidc import OpenId
 from adjourn.access.proxy import TrustedProxy
 from adjourn.access.sessions import COOKIE, Sessions
@@ -39,6 +40,7 @@ class Gate:
         self.directory = Directory(records, settings.people_file, now, members=members)
         self.sessions = Sessions(records, settings.session, now, began=self.directory.saw)
         self.keys = Keys(records, now)
+        self.links = Links(records, now)
         self.set_up = SetUp(records, self.directory, now)
         self.oidc: OpenId | None = None
         if provider is not None:

@@ -40,8 +40,9 @@ BY_ROLE: Mapping[Role, frozenset[Scope]] = {
 """What each role reaches. `approvals:act` lets a request through to an approval's own rules, which
 say whether this person may do this: a viewer comments, and decides nothing."""
 
-ANYBODY: frozenset[Scope] = frozenset({"approvals:read", "approvals:act"})
-"""Of people without a role: what is addressed to them, and what they asked for themselves."""
+ANYBODY: frozenset[Scope] = frozenset({"approvals:read", "approvals:act", "links:make"})
+"""Of people without a role too: what is addressed to them, what they asked for themselves, and
+links of their own."""
 
 
 def scopes_of(actor: Actor) -> frozenset[Scope]:

@@ -3,6 +3,8 @@ which environment variable holds it."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from adjourn.model.actor import Role
@@ -55,6 +57,24 @@ class SessionRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     absolute_minutes: int = 12 * 60
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[limits]`: how often one caller may ask, where people sign in. Looking is not counted."""
+
+    acts: Annotated[int, msgspec.Meta(ge=1)] = 600
+    """A minute, of one person or key: whatever is not GET, HEAD or OPTIONS."""
+    acts_of_address: Annotated[int, msgspec.Meta(ge=1)] = 3_000
+    """A minute, of all who come from one address."""
+    failures: Annotated[int, msgspec.Meta(ge=1)] = 30
+    """A minute, of one address: sign-ins that fail, wrong keys, links that are none."""
+    links: Annotated[int, msgspec.Meta(ge=1)] = 60
+    """A minute: signed links made for one person, or asked for by one key."""
+    open_of_address: Annotated[int, msgspec.Meta(ge=1)] = 500
+    """Requests and streams of one address at the same time, of whoever is not signed in."""
+    proxies: list[str] = []
+    """Addresses or networks of the reverse proxies in front. Only from these an `X-Forwarded-For`
+    is read, and for nothing but these limits: without it all who come by a proxy count as one."""
+
+
 class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of sign-in: at least one way in, for a server that listens beyond the loopback."""
 
@@ -66,5 +86,6 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     oidc: Provider | None = None
     proxy: Proxy | None = None
     session: SessionRules = SessionRules()
+    limits: Limits = Limits()
     keys: bool = True
     """Whether programs may come with keys."""

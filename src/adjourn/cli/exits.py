@@ -62,6 +62,7 @@ EXIT: Mapping[type[AdjournError], int] = {
     errors.InstanceFinishedError: CONFLICT,
     errors.WrongStateError: CONFLICT,
     errors.TooManyEventsError: CONFLICT,
+    errors.TooManyRequestsError: CONFLICT,
     errors.UpdateRefusedError: CONFLICT,
     errors.NotSignedInError: REFUSED,
     errors.ScopeMissingError: REFUSED,

@@ -137,14 +137,18 @@ def _site(
 
     Raises: UsageError for pages at a path of ours.
     """
+    from adjourn.access.gate import Gate
     from adjourn.dashboard.app import create_dashboard
     from adjourn.server.app import check_free, create_app
 
+    gate = authenticator if isinstance(authenticator, Gate) else None
+    links = None if gate is None else gate.links
+    access = None if gate is None else gate.settings
     pages = {path: make(client, authenticator) for path, make in app.mounts.items()}
-    dashboard = create_dashboard(client, authenticator, places=app.places)
+    dashboard = create_dashboard(client, authenticator, places=app.places, links_made_by=links)
     try:
         check_free(app.mounts, dashboard.routes)
-        site = create_app(client, authenticator, pages)
+        site = create_app(client, authenticator, pages, access=access, links_made_by=links)
     except RegistrationError as error:
         raise UsageError(str(error)) from error
     site.mount("", dashboard)  # the last: it takes the rest

@@ -6,16 +6,27 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adjourn.access.links import Links
+from adjourn.access.paths import check_path
 from adjourn.approvals.people import Authenticator
 from adjourn.client.client import Client
 from adjourn.dashboard.desk import STATIC, Desk, asset_version, make_pages
 from adjourn.dashboard.problems import HEADERS, install_problems
-from adjourn.dashboard.routes import actions, approvals, bulk, inbox, instances, people, stream
+from adjourn.dashboard.routes import (
+    actions,
+    approvals,
+    bulk,
+    inbox,
+    instances,
+    links,
+    people,
+    stream,
+)
 from adjourn.dashboard.streams import Streams
 from adjourn.engine.clock import SystemClock
 from adjourn.model.approval import Risk
@@ -30,9 +41,10 @@ def create_dashboard(
     hold_above: Risk = "high",
     clock: Callable[[], datetime] | None = None,
     places: Mapping[str, str] | None = None,
+    links_made_by: Links | None = None,
 ) -> FastAPI:
     """The pages over `client`, which the caller opens before and closes after serving. `places` are
-    further links in their head, a path by its name.
+    further links in their head, a path by its name. `links_made_by` reads signed links.
 
     Whoever mounts it keeps requests out that come from a page of another origin: it takes forms as
     they come. A GET changes nothing. When the server stops, `state.streams.end()` lets open
@@ -49,11 +61,12 @@ def create_dashboard(
         streams=Streams(client),
         pages=make_pages(cache(asset_version)),
         places=dict(places or {}),
+        links=links_made_by,
     )
     app.state.streams = app.state.desk.streams
     install_problems(app)
-    for module in (inbox, approvals, actions, bulk, instances, people, stream):
-        app.include_router(module.router)
+    for module in (inbox, approvals, actions, bulk, instances, links, people, stream):
+        app.include_router(module.router, dependencies=[Depends(check_path)])
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_middleware(_Headers)
     return app

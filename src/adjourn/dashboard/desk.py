@@ -13,6 +13,7 @@ from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
+from adjourn.access.links import Links
 from adjourn.approvals.people import Authenticator, LocalPeople
 from adjourn.approvals.text import plain
 from adjourn.client.client import Client
@@ -42,6 +43,8 @@ class Desk:
     pages: Environment
     places: dict[str, str]
     """Further links in the head of every page: a path by its name."""
+    links: Links | None = None
+    """What reads signed links; nothing where nobody signs in."""
 
     def drawn(self, template: str, macro: str, *words: Any) -> str:
         """What one macro makes of these words: a part that is needed many times."""

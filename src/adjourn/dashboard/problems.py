@@ -128,7 +128,8 @@ def install_problems(app: FastAPI) -> None:
         return await problem_page(request, error.status_code, heading, text)
 
     async def unknown(request: Request, error: Exception) -> Response:
-        log_id = new_id()
+        # The server's guard gives each request an id; a dashboard by itself makes one.
+        log_id = str(request.scope.get("state", {}).get("request_id") or new_id())
         _log.error("request %s went wrong", log_id)
         text = "Something went wrong inside. Nothing was told to anybody; the log says more."
         heading = "Something went wrong"

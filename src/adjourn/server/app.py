@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 
-from fastapi import FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from adjourn.access.links import Links
+from adjourn.access.paths import check_path
+from adjourn.access.settings import Access
 from adjourn.approvals.people import Authenticator
 from adjourn.client.client import Client
+from adjourn.engine.clock import SystemClock
 from adjourn.errors import RegistrationError
 from adjourn.server.access_log import AccessLog
+from adjourn.server.bodies import Bodies
 from adjourn.server.durable import BASE
-from adjourn.server.guard import SAFE_METHODS, Guard
+from adjourn.server.guard import SAFE_METHODS, Doorway, Guard
+from adjourn.server.limits import ByAddress, ByIdentity, Rates
 from adjourn.server.problems import install_problems
-from adjourn.server.routes import api, approvals, health, instances, orchestrators
+from adjourn.server.routes import api, approvals, health, instances, links, orchestrators
 from adjourn.server.signin import SignIn
 from adjourn.server.waits import Waits
 
@@ -28,6 +35,10 @@ def create_app(
     client: Client,
     authenticator: Authenticator | None = None,
     pages: Mapping[str, ASGIApp] | None = None,
+    *,
+    access: Access | None = None,
+    links_made_by: Links | None = None,
+    now: Callable[[], datetime] | None = None,
 ) -> FastAPI:
     """The HTTP API over `client`, which the caller opens before and closes after serving.
 
@@ -37,8 +48,10 @@ def create_app(
     may do is refused. Unless it is local, each route answers only whoever has the route's scope.
     Mounted pages find the answer in `scope["state"]["actor"]`.
 
-    It answers no request that acts and comes from a page of another origin. It shows no API
-    documents.
+    Without `access`, or without a `public_url` in it, nobody signs in: requests to loopback names
+    only are answered, and none that act and come from a page of another origin. With one, requests
+    to its hosts are, at the rates that it allows. `links_made_by` makes signed links; `now` is the
+    clock of rates. It shows no API documents. Raises: WrongAddressError.
     """
     app = FastAPI(
         title="Adjourn", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
@@ -46,18 +59,27 @@ def create_app(
     app.state.client = client
     app.state.waits = Waits()
     app.state.authenticator = authenticator
-    install_problems(app)
-    for module in (orchestrators, instances, approvals, api, health):
-        app.include_router(module.router)
+    app.state.doorway = doorway = Doorway.of(access)
+    app.state.links = links_made_by
+    rates = Rates((access or Access()).limits, now or SystemClock().now)
+    app.state.rates = None if doorway.local else rates
+    install_problems(app, doorway.headers)
+    for module in (orchestrators, instances, approvals, links, api, health):
+        app.include_router(module.router, dependencies=[Depends(check_path)])
     check_free(pages or {}, app.routes)
     for path, page in (pages or {}).items():
         app.router.routes.append(Route(path, _Entrance(path, page)))
         app.mount(path, page)
     for prefix in OURS:
         app.mount(prefix, _no_such_route)  # before whatever else is mounted here, as the dashboard
-    app.add_middleware(_Trimmed)
+    app.add_middleware(_Trimmed)  # the last that is added is the first that is asked
+    if not doorway.local:
+        app.add_middleware(ByIdentity, rates=rates)
     app.add_middleware(SignIn, authenticator=authenticator)
-    app.add_middleware(Guard)
+    if not doorway.local:
+        app.add_middleware(ByAddress, rates=rates)
+    app.add_middleware(Bodies)
+    app.add_middleware(Guard, doorway=doorway)
     app.add_middleware(AccessLog)  # around all others: what they refuse is logged, too
     return app
 

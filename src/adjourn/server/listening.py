@@ -11,7 +11,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from adjourn.approvals.people import Authenticator
-from adjourn.server.guard import check_listening
+from adjourn.server.connections import KEEP_ALIVE_SECONDS, Connection
+from adjourn.server.guard import HEADERS_BYTES, TARGET_BYTES, check_listening
 from adjourn.server.waits import Waits
 
 BACKLOG = 1024  # connections that wait to be accepted
@@ -56,10 +57,17 @@ def _host_of(listener: socket.socket) -> str:
 class Server(uvicorn.Server):
     """Serves one application. Signals belong to whoever runs it: `stop` is what they call."""
 
-    def __init__(self, app: FastAPI, ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        ready: Callable[[], None],
+        connection: type[Connection] = Connection,
+    ) -> None:
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=connection,
+            h11_max_incomplete_event_size=HEADERS_BYTES + TARGET_BYTES,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -1,27 +1,33 @@
-"""Errors as HTTP answers: one table.
+"""Errors as HTTP answers: one table, and one form.
 
-A body carries Durable Functions' `Message` and `ExceptionMessage`, `code` (the error's class) and
-`facts` (its attributes, by which the http backend makes the same error again). Never a stack trace.
+The form is RFC 9457's (`application/problem+json`): `type`, `title`, `status`, `detail`, and
+`instance`, which names this one answer; its `id` stands in the log. Durable Functions' clients read
+`Message` and `ExceptionMessage`, which say what `detail` says. `code` (the error's class) and
+`facts` (its attributes) are what the http backend makes the same error of. Never a stack trace.
 """
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
-from uuid import uuid4  # noqa: TID251  an id of one line in the log
+from typing import Any, cast
 
 import msgspec
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Scope
 
 from adjourn import errors
+from adjourn.engine.clock import new_id
 from adjourn.errors import AdjournError
 from adjourn.server.durable import BASE
 
 _log = logging.getLogger("adjourn.server")
+
+PROBLEM = "application/problem+json"
 
 STATUS: Mapping[type[AdjournError], int] = {
     errors.UnknownNameError: 404,
@@ -34,6 +40,7 @@ STATUS: Mapping[type[AdjournError], int] = {
     errors.InstanceFinishedError: 410,
     errors.WrongStateError: 409,
     errors.TooManyEventsError: 429,
+    errors.TooManyRequestsError: 429,
     errors.UpdateRefusedError: 409,
     errors.UpdateForbiddenError: 403,
     errors.UpdateConflictError: 409,
@@ -56,6 +63,9 @@ DURABLE_STATUS: Mapping[type[AdjournError], int] = {
 }
 """Where Durable Functions' own routes answer otherwise: its clients know no other words."""
 
+CLOSING = frozenset({408, 413, 414, 431})
+"""What is left of such a request is not worth reading."""
+
 
 def status_of(error: AdjournError, path: str) -> int:
     """The HTTP status that says this error on this route."""
@@ -68,32 +78,67 @@ def status_of(error: AdjournError, path: str) -> int:
     return 500
 
 
-def problem_response(error: AdjournError, status: int) -> Response:
-    """The answer that says this error."""
+def problem_response(error: AdjournError, status: int, id: str) -> Response:
+    """The answer that says this error, under the id of the request."""
     facts = {
         name: value
         for name, value in vars(error).items()
         if not name.startswith("_")
         and (value is None or isinstance(value, str | int) or name == "details")
     }
-    return _response(status, str(error), type(error).__name__, {"facts": facts})
+    kind = type(error)
+    answer = problem(status, str(error), kind.__name__, id, _title_of(kind, status), facts)
+    if isinstance(error, errors.TooManyRequestsError):
+        answer.headers["retry-after"] = str(error.retry_after_seconds)
+    return answer
 
 
-def _response(
-    status: int, message: str, code: str, more: Mapping[str, Any] | None = None
+def problem(
+    status: int,
+    detail: str,
+    code: str,
+    id: str,
+    title: str = "",
+    facts: Mapping[str, Any] | None = None,
 ) -> Response:
-    body = {"Message": message, "ExceptionMessage": message, "code": code, **(more or {})}
-    # What is left of a body that was too large is not worth reading.
-    headers = {"connection": "close"} if status in (408, 413) else None
-    return Response(msgspec.json.encode(body), status, headers, "application/json")
+    """One problem in the one form."""
+    body = {
+        "type": f"urn:adjourn:problem:{code}",
+        "title": title or HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": f"urn:adjourn:request:{id}",
+        "id": id,
+        "code": code,
+        "facts": facts or {},
+        "Message": detail,
+        "ExceptionMessage": detail,
+    }
+    headers = {"connection": "close"} if status in CLOSING else None
+    return Response(msgspec.json.encode(body), status, headers, PROBLEM)
 
 
-def install_problems(app: FastAPI) -> None:
-    """Make `app` answer every error in the one form."""
+def _title_of(kind: type[AdjournError], status: int) -> str:
+    """What the class says of itself, the same for each of its errors."""
+    said = kind.__dict__.get("__doc__") or ""
+    return (
+        inspect.cleandoc(said).partition("\n\n")[0].replace("\n", " ") or HTTPStatus(status).phrase
+    )
+
+
+def request_id(scope: Scope) -> str:
+    """The id that the guard gave this request; without a guard in front, a new one."""
+    return str(scope.setdefault("state", {}).setdefault("request_id", new_id()))
+
+
+def install_problems(app: FastAPI, headers: Mapping[str, str]) -> None:
+    """Make `app` answer every error in the one form. What breaks inside is answered outside of all
+    middleware, so the `headers` of every answer are put on here."""
 
     async def known(request: Request, error: Exception) -> Response:
         assert isinstance(error, AdjournError)
-        return problem_response(error, status_of(error, request.url.path))
+        status = status_of(error, request.url.path)
+        return problem_response(error, status, request_id(request.scope))
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -101,13 +146,18 @@ def install_problems(app: FastAPI) -> None:
         if status == 405 and request.url.path.startswith(BASE + "/"):
             status = 404  # as Durable Functions: a wrong method is a wrong route
         message = "There is no such route." if status == 404 else str(error.detail)
-        return _response(status, message, HTTPStatus(status).phrase.replace(" ", ""))
+        code = HTTPStatus(status).phrase.replace(" ", "")
+        answer = problem(status, message, code, request_id(request.scope))
+        answer.headers.update(cast("Mapping[str, str]", error.headers or {}))
+        return answer
 
     async def unknown(request: Request, error: Exception) -> Response:
-        id = uuid4().hex
+        id = request_id(request.scope)
         _log.error("request %s went wrong", id)
         message = f"Something went wrong inside; the server's log says more under {id}."
-        return _response(500, message, "InternalError", {"id": id})
+        answer = problem(500, message, "InternalError", id, "Something went wrong inside.")
+        answer.headers.update({**headers, "x-request-id": id})
+        return answer
 
     app.add_exception_handler(AdjournError, known)
     app.add_exception_handler(HTTPException, http)

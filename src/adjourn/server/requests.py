@@ -26,6 +26,7 @@ from adjourn.errors import (
 from adjourn.model import codec
 from adjourn.model.actor import Actor
 from adjourn.model.ids import check_name
+from adjourn.server.guard import Doorway
 from adjourn.server.waits import Waits
 
 T = TypeVar("T")
@@ -129,6 +130,16 @@ async def send_event(request: Request, id: str, name: str, data: Any) -> EventAn
         check_name("an event id", event_id)
         event_id = check_name("an event id", f"{event_id}/{by.id}")
     return await client_of(request).raise_event(id, name, data, event_id=event_id, by=by)
+
+
+def origin_of(request: Request) -> str:
+    """Where this server is found, without a slash at the end: what the settings say, and, where
+    they say nothing, the loopback name that the guard has let in."""
+    return _doorway(request).origin or str(request.base_url).rstrip("/")
+
+
+def _doorway(request: Request) -> Doorway:
+    return cast("Doorway", request.app.state.doorway)
 
 
 def waits_of(request: Request) -> Waits:

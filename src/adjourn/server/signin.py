@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adjourn.approvals.people import Authenticator
 from adjourn.errors import AdjournError
-from adjourn.server.problems import problem_response
+from adjourn.server.problems import problem_response, request_id
 
 _log = logging.getLogger("adjourn.server")
 
@@ -42,7 +42,8 @@ class SignIn:
                 actor = await self._authenticator.identify(asked.headers, asked.cookies, peer)
             except AdjournError as error:  # what it says may name files: that is for the log
                 _log.error("who sends a request cannot be checked: %s", error)
-                await problem_response(SignInUnavailableError(), 503)(scope, receive, send)
+                problem = problem_response(SignInUnavailableError(), 503, request_id(scope))
+                await problem(scope, receive, send)
                 return
         scope.setdefault("state", {})["actor"] = actor
         await self._app(scope, receive, send)

@@ -14,7 +14,14 @@ from adjourn.model.state import InstanceState
 from adjourn.model.status import Status
 from adjourn.server.durable import BASE, as_json, status_body, statuses_of
 from adjourn.server.history import history_events
-from adjourn.server.requests import Words, client_of, needs, send_event, value_of
+from adjourn.server.requests import (
+    Words,
+    client_of,
+    needs,
+    origin_of,
+    send_event,
+    value_of,
+)
 
 router = APIRouter(prefix=BASE)
 
@@ -30,7 +37,7 @@ async def get(request: Request, id: str) -> Response:
     if words.flag("showHistory", False):
         body["historyEvents"] = await _history(request, words, state)
     if not state.status.finished:
-        location = f"{str(request.base_url).rstrip('/')}{BASE}/instances/{id}"
+        location = f"{origin_of(request)}{BASE}/instances/{id}"
         headers = {"location": location, "retry-after": str(STATUS_RETRY_SECONDS)}
         return Response(as_json(body), 202, headers, "application/json")
     asked = words.flag("returnInternalServerErrorOnFailure", False)

@@ -9,7 +9,15 @@ from adjourn.errors import InvalidPayloadError
 from adjourn.model.codec import NULL
 from adjourn.model.status import Status
 from adjourn.server.durable import BASE, as_json, start_body, status_body
-from adjourn.server.requests import Words, asker_of, client_of, needs, value_of, waits_of
+from adjourn.server.requests import (
+    Words,
+    asker_of,
+    client_of,
+    needs,
+    origin_of,
+    value_of,
+    waits_of,
+)
 from adjourn.server.waits import LONGEST_WAIT
 
 router = APIRouter(prefix=BASE)
@@ -40,8 +48,7 @@ async def _start(request: Request, name: str, id: str | None) -> Response:
         ended = await _wait(request, handle.id, patience)
         if ended is not None:
             return ended
-    origin = str(request.base_url).rstrip("/")
-    body = start_body(origin, handle.id)
+    body = start_body(origin_of(request), handle.id)
     headers = {"location": body["statusQueryGetUri"], "retry-after": str(START_RETRY_SECONDS)}
     return Response(as_json(body), 202, headers, "application/json")
 
