@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -28,7 +28,7 @@ from adjourn import (
     rechecking,
     role,
 )
-from adjourn.approvals.people import DEMO_PEOPLE, LocalPeople, Person
+from adjourn.approvals.people import DEMO_PEOPLE, Authenticator, LocalPeople, Person
 from adjourn.dashboard import create_dashboard
 from adjourn.engine.clock import SystemClock
 from adjourn.model.inbox import InboxQuery, InboxRow
@@ -71,6 +71,7 @@ class Ask(msgspec.Struct, kw_only=True):
     author: str = "Ada Lovelace"
     fact: str = "900.00 EUR"
     passage: str = "I propose to refund it in full."
+    fresh_sign_in: str | None = None
     recheck: bool = False
     """The facts are never the same twice."""
 
@@ -119,6 +120,7 @@ def make_app() -> Adjourn:
             currency="EUR",
             reversible=False,
             remind=None,
+            fresh_sign_in=ask.fresh_sign_in,
             recheck=rechecking(look, "A-1042") if ask.recheck else None,
         )
         if isinstance(decision, Approved):
@@ -150,13 +152,20 @@ def make_app() -> Adjourn:
 class Site:
     """The API and the dashboard in a thread, with their engine."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, authenticator: Callable[[str], Authenticator] | None = None
+    ) -> None:
+        """`authenticator` makes, of the site's address, what says who asks; without it anybody
+        chooses who they are."""
         self._listener = listen("127.0.0.1", 0)
         self.address = address_of(self._listener)
         self.client: Client = make_app().open(path)
         self.people = LocalPeople(PEOPLE)
-        self.dashboard = create_dashboard(self.client, self.people)
-        api = create_app(self.client, self.people)
+        asked: Authenticator = self.people
+        if authenticator is not None:
+            asked = authenticator(self.address)
+        self.dashboard = create_dashboard(self.client, asked)
+        api = create_app(self.client, asked)
         api.mount("/", self.dashboard)
         self._ready = threading.Event()
         self._server = Server(api, self._ready.set)

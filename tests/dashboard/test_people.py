@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from adjourn import Adjourn
+from adjourn.access.addresses import own_path
 from adjourn.approvals.people import Person
 from adjourn.dashboard import create_dashboard
-from adjourn.dashboard.routes.people import own_address
 from adjourn.model.actor import Actor
 from tests.dashboard.pages import Browser, parse
 from tests.dashboard.site import Site
@@ -69,7 +69,7 @@ def test_nobody_can_become_somebody_whom_the_machine_does_not_know(site: Site, a
      "/a\r\nSet-Cookie: x", "/\u202e"],
 )  # fmt: skip
 def test_no_link_leads_away(given: str) -> None:
-    assert own_address(given) == "/"
+    assert own_path(given) == "/"
 
 
 def test_a_lost_role_counts_at_once(site: Site, at: At) -> None:

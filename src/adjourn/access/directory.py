@@ -144,6 +144,13 @@ class Directory:
         found = (self.find(id) for id in ids)
         return [person for person in found if person is not None and not person.disabled]
 
+    def addressed(self, email: str) -> Sequence[Person]:
+        """All who have this mail address, whatever its capitals, disabled or not."""
+        wanted = email.casefold()
+        ids = sorted({*self._of_file(), *self._known}) if wanted else []
+        found = (self.find(id) for id in ids)
+        return [one for one in found if one is not None and one.email.casefold() == wanted]
+
     def claims_of(self, person: str) -> tuple[list[str], datetime | None]:
         """The provider's groups of the last sign-in, and when that was."""
         known = self._known.get(person, Known())

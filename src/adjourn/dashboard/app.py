@@ -11,6 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adjourn.access.gate import Gate
 from adjourn.access.links import Links
 from adjourn.access.paths import check_path
 from adjourn.approvals.people import Authenticator
@@ -18,6 +19,7 @@ from adjourn.client.client import Client
 from adjourn.dashboard.desk import STATIC, Desk, asset_version, make_pages
 from adjourn.dashboard.problems import HEADERS, install_problems
 from adjourn.dashboard.routes import (
+    account,
     actions,
     approvals,
     bulk,
@@ -25,6 +27,8 @@ from adjourn.dashboard.routes import (
     instances,
     links,
     people,
+    set_up,
+    sign_in,
     stream,
 )
 from adjourn.dashboard.streams import Streams
@@ -65,7 +69,10 @@ def create_dashboard(
     )
     app.state.streams = app.state.desk.streams
     install_problems(app)
-    for module in (inbox, approvals, actions, bulk, instances, links, people, stream):
+    pages = [inbox, approvals, actions, bulk, instances, links, people, stream]
+    if isinstance(authenticator, Gate):
+        pages += [sign_in, set_up, account]
+    for module in pages:
         app.include_router(module.router, dependencies=[Depends(check_path)])
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_middleware(_Headers)

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
+from adjourn.access.addresses import own_path
+from adjourn.access.gate import Gate
 from adjourn.access.links import Links
 from adjourn.approvals.people import Authenticator, LocalPeople
 from adjourn.approvals.text import plain
@@ -50,6 +53,11 @@ class Desk:
         """What one macro makes of these words: a part that is needed many times."""
         module: Any = self.pages.get_template(template).module
         return str(getattr(module, macro)(*words))
+
+    @property
+    def gate(self) -> Gate | None:
+        """Where people sign in, the way in; None on a machine where nobody does."""
+        return self.people if isinstance(self.people, Gate) else None
 
     @property
     def switchable(self) -> list[Face]:
@@ -154,6 +162,7 @@ def nobody_words(request: Request, title: str) -> dict[str, Any]:
         "people": [],
         "places": desk_of(request).places,
         "switchable": isinstance(desk_of(request).people, LocalPeople),
+        "signs_in": desk_of(request).gate is not None,
         "here": here_of(request),
         "said": "",
         "notice": None,
@@ -161,11 +170,30 @@ def nobody_words(request: Request, title: str) -> dict[str, Any]:
 
 
 def here_of(request: Request) -> str:
-    """Where a person is: path and query; the inbox, where this request is no page of its own."""
+    """Where a person is: path and query. Where this request is no page of its own, the page that
+    it comes from, or else the inbox."""
     if request.method != "GET" or request.headers.get("hx-request") == "true":
-        return "/"
-    query = request.url.query
-    return request.url.path + (f"?{query}" if query else "")
+        page = request.headers.get("hx-current-url") or request.headers.get("referer", "")
+        parts = urlsplit(page)
+        ours = parts.netloc == request.headers.get("host", "")
+        return own_path(_with_query(parts.path, parts.query)) if ours else "/"
+    return _with_query(request.url.path, request.url.query)
+
+
+def _with_query(path: str, query: str) -> str:
+    return path + (f"?{query}" if query else "")
+
+
+async def page_for_anyone(
+    request: Request, template: str, *, title: str, status: int = 200, **words: Any
+) -> Response:
+    """The template as an answer, for whoever is there and for nobody."""
+    try:
+        visit = await visit_of(request)
+    except NotSignedInError:
+        frame = nobody_words(request, title)
+        return rendered(desk_of(request), template, {**frame, **words}, status)
+    return visit.page(template, title=title, status=status, **words)
 
 
 def rendered(desk: Desk, template: str, words: Mapping[str, Any], status: int) -> Response:

@@ -12,9 +12,19 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from adjourn import errors
+from adjourn.access.refusals import SignInRefusedError
 from adjourn.approvals.text import plain
-from adjourn.dashboard.desk import Visit, desk_of, here_of, nobody_words, rendered, visit_of
-from adjourn.dashboard.drawn import Again, OtherPersonError
+from adjourn.dashboard.body import form_of
+from adjourn.dashboard.desk import (
+    Visit,
+    desk_of,
+    here_of,
+    nobody_words,
+    page_for_anyone,
+    rendered,
+    visit_of,
+)
+from adjourn.dashboard.drawn import Again, OtherPersonError, kept_texts
 from adjourn.dashboard.streams import TooManyStreamsError
 from adjourn.engine.clock import new_id
 from adjourn.errors import AdjournError, NotSignedInError
@@ -98,17 +108,49 @@ async def problem_page(
     return visit.page(template, title=heading, status=status, **words)
 
 
+async def _written(request: Request) -> list[str]:
+    """What the form says that was sent by nobody: they wrote it while they were somebody."""
+    try:
+        return kept_texts(await form_of(request))
+    except (HTTPException, AdjournError):
+        return []
+
+
+async def _not_let_in(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SignInRefusedError)
+    return await page_for_anyone(
+        request,
+        "sign_in_refused.html",
+        title=error.heading,
+        status=error.status,
+        heading=error.heading,
+        text=str(error),
+        account=plain(error.account),
+        again_href=f"/sign-in?back={quote(error.back)}",
+    )
+
+
 def install_problems(app: FastAPI) -> None:
     """Make `app` answer every error with a page."""
 
     async def nobody(request: Request, error: Exception) -> Response:
-        door = "/people" if desk_of(request).people.local else "/sign-in"
+        signs_in = not desk_of(request).people.local
+        door = "/sign-in" if signs_in else "/people"
         target = f"{door}?back={quote(here_of(request))}"
         if request.headers.get("hx-request") == "true":
             return Response(status_code=401, headers={"hx-redirect": target})
         if request.method in ("GET", "HEAD"):
             return RedirectResponse(target, 303)
-        return await problem_page(request, 401, "Nobody is signed in", str(error))
+        if not signs_in:
+            return await problem_page(request, 401, "Nobody is signed in", str(error))
+        return await problem_page(
+            request,
+            401,
+            "You are not signed in any more",
+            "Your session has ended. Nothing was done.",
+            kept=await _written(request),
+            again=Again(target, "Sign in", ""),
+        )
 
     async def other(request: Request, error: Exception) -> Response:
         assert isinstance(error, OtherPersonError)
@@ -142,6 +184,7 @@ def install_problems(app: FastAPI) -> None:
         return answer
 
     app.add_exception_handler(NotSignedInError, nobody)
+    app.add_exception_handler(SignInRefusedError, _not_let_in)
     app.add_exception_handler(OtherPersonError, other)
     app.add_exception_handler(AdjournError, known)
     app.add_exception_handler(HTTPException, http)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from adjourn.approvals.text import plain
 from adjourn.dashboard.body import Form, form_of
 from adjourn.dashboard.desk import Visit, Way, visit_of
 from adjourn.dashboard.drawn import check_drawn_for
+from adjourn.dashboard.kept import STALE, keep_typed
 from adjourn.dashboard.problems import problem_of
 from adjourn.dashboard.routes.approvals import approval_page, next_of, page_link
 from adjourn.dashboard.routes.panels import (
@@ -28,7 +30,7 @@ from adjourn.dashboard.routes.panels import (
 )
 from adjourn.dashboard.search import Search
 from adjourn.dashboard.text import listed
-from adjourn.dashboard.times import clock
+from adjourn.dashboard.times import clock, span
 from adjourn.dashboard.views.act import check_first, field_errors, moves_on, sent_action
 from adjourn.dashboard.views.panel import Draft, happened, moment_of
 from adjourn.dashboard.views.words import ENDED, STATUS
@@ -160,6 +162,8 @@ async def _explained(visit: Visit, id: str, way: Way, form: Form, error: Adjourn
     """The approval as it is now, and why it was refused."""
     draft = Draft(form)
     match error:
+        case UpdateForbiddenError() if error.details.get("rule") == STALE:
+            trouble = await _asks_again(visit, id, way, form, error)
         case UpdateForbiddenError():
             text = f"{error.reason} Nothing changed."
             trouble = Trouble("no", "lock", "You may not do this", plain(text))
@@ -171,6 +175,31 @@ async def _explained(visit: Visit, id: str, way: Way, form: Form, error: Adjourn
             heading = problem_of(error)[1]
             trouble = Trouble("no", "slash", heading, plain(str(error)))
     return await _refused(visit, id, way, problem_of(error)[0], trouble, draft)
+
+
+async def _asks_again(
+    visit: Visit, id: str, way: Way, form: Form, error: UpdateForbiddenError
+) -> Trouble:
+    """They signed in too long ago for this. What they typed waits until they are back."""
+    gate = visit.desk.gate
+    if gate is None or gate.oidc is None:
+        text = "Whoever signs you in does not say when you did. Nothing changed."
+        return Trouble("no", "lock", "This needs a sign-in made now", text)
+    kept = await keep_typed(gate, visit.actor.id, id, form, visit.now)
+    return Trouble(
+        "warn",
+        "lock",
+        "Sign in again to do this",
+        f"It is approved within {_span_of(error)} of a sign-in. Nothing changed, and what you "
+        "typed is kept.",
+        sign_in=page_link(id, way, kept="yes" if kept else ""),
+    )
+
+
+def _span_of(error: UpdateForbiddenError) -> str:
+    """How fresh a sign-in has to be."""
+    within = error.details.get("within")
+    return span(timedelta(seconds=within)) if isinstance(within, int | float) else "a short time"
 
 
 def _conflict(visit: Visit, error: UpdateConflictError) -> Trouble:

@@ -12,9 +12,12 @@ from adjourn.approvals.audit import Audit, to_csv, to_json
 from adjourn.client.approvals import ApprovalView
 from adjourn.dashboard.body import Form
 from adjourn.dashboard.desk import Visit, Way, visit_of
+from adjourn.dashboard.kept import typed_before
 from adjourn.dashboard.routes.inbox import rows_of
 from adjourn.dashboard.routes.panels import (
     Notice,
+    Trouble,
+    kept_of,
     notice_of,
     panel_words,
     plain_answer,
@@ -22,12 +25,15 @@ from adjourn.dashboard.routes.panels import (
     said_of,
 )
 from adjourn.dashboard.search import Search
-from adjourn.dashboard.views.panel import execution_of, happened
+from adjourn.dashboard.views.panel import Draft, execution_of, happened
 from adjourn.dashboard.views.rows import RowView, row_view
 from adjourn.dashboard.views.words import ENDED, Told
 from adjourn.errors import InstanceNotFoundError
 
 router = APIRouter(prefix="/approvals/{id}")
+
+BACK_AGAIN = "Nothing has been sent yet"
+LOOK = "What you had typed is below. Look once more, then decide."
 
 
 @router.get("")
@@ -36,10 +42,29 @@ async def approval(request: Request, id: str) -> Response:
     visit = await visit_of(request)
     search = Search.of(request.query_params)
     way = visit.way(search.address(), "page")
-    words = await panel_words(visit, id, way, request.query_params.get("tab", ""))
+    tab = request.query_params.get("tab", "")
+    if request.query_params.get("kept") == "yes":
+        words = await _back_again(visit, id, way, tab)
+    else:
+        words = await panel_words(visit, id, way, tab)
     notice = await notice_of(visit, request.query_params.get("done", ""), way.back, id)
     said = said_of(request.query_params.get("said", ""))
     return await approval_page(visit, id, search, words, notice=notice, said=said)
+
+
+async def _back_again(visit: Visit, id: str, way: Way, tab: str) -> dict[str, Any]:
+    """The panel for somebody who has signed in again: with what they had typed, not sent."""
+    gate = visit.desk.gate
+    form = None if gate is None else await typed_before(gate, visit.actor.id, id)
+    if form is None:
+        return await panel_words(visit, id, way, tab)
+    draft = Draft(form)
+    words = await panel_words(visit, id, way, tab, draft, Trouble("warn", "edit", BACK_AGAIN, LOOK))
+    panel = words["panel"] or words["plain_panel"]
+    if not panel.decidable:
+        kept = kept_of(draft, getattr(panel, "fields", ()))
+        words["trouble"] = Trouble("warn", "edit", BACK_AGAIN, kept=kept)
+    return words
 
 
 async def approval_page(

@@ -13,6 +13,7 @@ from adjourn.client.approvals import ApprovalView
 from adjourn.dashboard.body import Form, form_of
 from adjourn.dashboard.desk import Visit, visit_of
 from adjourn.dashboard.drawn import check_drawn_for
+from adjourn.dashboard.kept import STALE
 from adjourn.dashboard.search import Search
 from adjourn.dashboard.views.bulk import (
     BulkView,
@@ -151,8 +152,8 @@ async def _decide_one(visit: Visit, form: Form, view: ApprovalView, do: Do) -> W
         await visit.client.approvals.act(state.id, action, by=visit.actor, action_id=action_id)
     except UpdateConflictError:
         return "changed"
-    except UpdateForbiddenError:
-        return "barred"
+    except UpdateForbiddenError as error:
+        return "sign_in" if error.details.get("rule") == STALE else "barred"
     except AdjournError:
         return "refused"
     return ""
@@ -178,7 +179,7 @@ async def _told(visit: Visit, words: Form) -> Response:
 
 def _why(word: str) -> Why:
     match word:
-        case "gone" | "changed" | "barred" | "risk" | "other":
+        case "gone" | "changed" | "barred" | "risk" | "other" | "sign_in":
             return word
         case _:
             return "refused"

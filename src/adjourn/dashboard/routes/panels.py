@@ -49,6 +49,8 @@ class Trouble:
     lines: list[Told] = field(default_factory=list[Told])
     kept: list[str] = field(default_factory=list[str])
     """What they had written, where no form holds it any more."""
+    sign_in: str = ""
+    """Where they go on after signing in again, where that is what is missing."""
 
 
 @dataclass(frozen=True, slots=True)

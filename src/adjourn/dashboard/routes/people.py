@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
+from adjourn.access.addresses import own_path
 from adjourn.approvals.people import COOKIE, LocalPeople
 from adjourn.dashboard.body import form_of
 from adjourn.dashboard.desk import desk_of, nobody_words, rendered, visit_of
@@ -27,7 +28,7 @@ async def choose(request: Request) -> Response:
         if not desk.switchable:
             raise HTTPException(401, "Sign in first.") from None
     words = nobody_words(request, "Who are you?")
-    back = own_address(request.query_params.get("back", "/"))
+    back = own_path(request.query_params.get("back", "/"))
     words |= {"people": desk.switchable, "me": me, "here": back}
     return rendered(desk, "people.html", words, 200)
 
@@ -40,15 +41,9 @@ async def switch(request: Request) -> Response:
     person = form.words("person")
     if not isinstance(desk.people, LocalPeople) or person not in desk.people.people:
         raise HTTPException(404)
-    answer = RedirectResponse(own_address(form.words("back")), 303)
+    answer = RedirectResponse(own_path(form.words("back")), 303)
     answer.set_cookie(COOKIE, person, path="/", httponly=True, samesite="strict")
     return answer
-
-
-def own_address(given: str) -> str:
-    """A path of this site; its root for anything else, so that no link leads away."""
-    safe = given.isascii() and given.isprintable() and "\\" not in given
-    return given if safe and given.startswith("/") and not given.startswith("//") else "/"
 
 
 @router.get("/help")

@@ -663,7 +663,7 @@
   // An address says only what narrows the list.
   document.addEventListener("submit", (event) => {
     const { target: form, submitter } = event;
-    if (form.matches(".who form")) form.elements.back.value = location.pathname + location.search;
+    if (form.matches(".who form.people")) form.elements.back.value = location.pathname + location.search;
     if (form.method !== "get") return;
     event.preventDefault();
     const words = new URLSearchParams([...new FormData(form, submitter)].filter(([, word]) => word));

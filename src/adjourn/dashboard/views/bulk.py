@@ -20,13 +20,14 @@ BULK_LIMIT = 100  # approvals in one form
 OUTLIER_TIMES = 2  # so many times the median stands out
 
 Do = Literal["approve", "reject"]
-Why = Literal["", "gone", "changed", "barred", "risk", "other", "refused"]
+Why = Literal["", "gone", "changed", "barred", "risk", "other", "refused", "sign_in"]
 
 REASONS: dict[str, str] = {
     "gone": "It is not there any more, or you may not see it.",
     "changed": "It has changed since you selected it.",
     "barred": "You may not decide it now.",
     "other": "It is of another kind or policy than the first one.",
+    "sign_in": "It needs a sign-in made now: open it, and decide it by itself.",
     "refused": "It was refused when its turn came.",
 }
 """Why one is left out, by the word that stands in an address."""
