@@ -103,14 +103,17 @@ class InstanceNotFoundError(AdjournError):
 
 
 class InstanceExistsError(AdjournError):
-    """The id is taken by another instance."""
+    """The id is taken by another instance. Ids are everybody's: of an instance that whoever asks
+    may not know, no more is said than that, and `status` is empty."""
 
-    def __init__(self, instance_id: str, status: str, reason: str) -> None:
+    def __init__(self, instance_id: str, status: str = "", reason: str = "") -> None:
         self.instance_id = instance_id
         self.status = status
         super().__init__(
             f"Instance {instance_id!r} already exists ({status}) and {reason}. Choose another id, "
             "or pass on_conflict='return_existing', 'replace_finished' or 'terminate_and_replace'."
+            if status
+            else f"The id {instance_id!r} is taken. Choose another id."
         )
 
 

@@ -365,7 +365,7 @@ def test_the_export_as_csv_has_a_line_for_each_entry():
     assert comment["detail"] == 'she said "no",\r\nthen yes; ünïcode'
     assert comment["at"] == "2026-11-23T10:00:01Z"
     assert comment["hash"] == f"{2:064x}"
-    assert text.startswith('"number","at","by","channel","what","detail","hash"\r\n"1",')
+    assert text.startswith('"number","at","by","channel","what","detail","hash","through"\r\n"1",')
 
 
 FORMULAS = [

@@ -54,7 +54,7 @@ def answered(status: str, body: bytes = b"", *headers: str) -> bytes:
 def problem(error: AdjournError) -> bytes:
     """As our server says it."""
     status = status_of(error, "/api/v1/instances/x")
-    return answered(f"{status} No", bytes(problem_response(error, status).body))
+    return answered(f"{status} No", bytes(problem_response(error, status, "of the request").body))
 
 
 PAGE = answered("200 OK", b'{"instances": [], "next_token": null}')

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.dashboard.pages import Browser
 from tests.dashboard.site import Site
 
@@ -189,3 +191,19 @@ def test_the_script_gets_the_parts_that_change(site: Site, at: At) -> None:
     assert f'data-approval="{second}"' in answer.text
     assert '<hx-partial hx-target="#notices"' in answer.text
     assert answer.headers["hx-replace-url"].startswith("/?text=Part&order=oldest&open=")
+
+
+@pytest.mark.parametrize("door", ["page", "api"])
+def test_where_nobody_signs_in_whoever_acts_has_just_come(site: Site, at: At, door: str) -> None:
+    """What asks for a recent sign-in is approved on this machine as everything else is."""
+    id = site.ask(fresh_sign_in="5m", policy=f"fresh-{door}")
+    lena = at("lena")
+
+    if door == "page":
+        lena.open(f"/approvals/{id}").form("approve").send()
+    else:
+        action = {"do": "approve", "version": 1}
+        answer = lena.http.post(f"/api/v1/approvals/{id}/actions", json=action)
+        assert answer.status_code == 200, answer.text
+
+    assert site.row(id).status == "approved"

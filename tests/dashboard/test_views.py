@@ -7,16 +7,20 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
+from adjourn.approvals.audit import AuditEntry
 from adjourn.approvals.people import DEMO_PEOPLE, LocalPeople
 from adjourn.dashboard.search import Search
+from adjourn.dashboard.views.audit import entry_views
 from adjourn.dashboard.views.inbox import count_text, empty_of, view_links
 from adjourn.dashboard.views.instances import instance_rows, waits
+from adjourn.dashboard.views.panel import happened
 from adjourn.dashboard.views.rows import needs_hold, row_view
 from adjourn.dashboard.views.story import story, threads_of
 from adjourn.dashboard.views.words import Names
 from adjourn.model import events
-from adjourn.model.actor import Actor
+from adjourn.model.actor import Absent, Actor
 from adjourn.model.approval import APPROVAL
 from adjourn.model.failure import FailureDetails
 from adjourn.model.inbox import COUNT_LIMIT, InboxRow
@@ -44,6 +48,7 @@ def chips(**facts: Any) -> list[str]:
         ({"holder": "omar", "status": "claimed"}, ["Omar Haddad"]),
         ({"status": "info_requested", "asked_by": ["omar"]}, ["Question"]),
         ({"need": 2, "voted": ["omar"]}, ["1 of 2"]),
+        ({"need": 3, "voted": ["omar"], "represented": ["grace"]}, ["1 of 3"]),
         ({"escalated": 2}, ["Escalated"]),
         ({"snoozed": {"lena": NOW + timedelta(hours=4)}}, ["Until 14:00 UTC"]),
         ({"snoozed": {"lena": NOW, "omar": NOW + timedelta(hours=4)}}, []),
@@ -232,3 +237,50 @@ def test_the_list_says_what_each_instance_is_at() -> None:
         ("/instances/e", ""),
         ("/approvals/f", ""),
     ]
+
+
+# Whoever acts in somebody's place.
+
+
+@pytest.mark.parametrize(
+    ("what", "through", "told"),
+    [
+        ("approved", "lena", "approved it for Lena Fischer"),
+        ("claimed", "lena", "claimed it for Lena Fischer"),
+        ("voted", "nobody-known", "approved, as one of several for nobody-known"),
+        ("approved", "", "approved it"),
+    ],
+)
+def test_the_audit_says_in_whose_place_somebody_did_it(what: str, through: str, told: str) -> None:
+    entry = AuditEntry(
+        number=1, at=NOW, by="omar", through=through, channel="web", what=what, detail="", hash="f"
+    )
+
+    (shown,) = entry_views([entry], NAMES, NOW)
+
+    assert (shown.who, shown.what) == ("Omar Haddad", told)
+    change = {"what": what, "by": "omar", "at": NOW, "detail": "", "through": through}
+    assert happened([change], NAMES, NOW)[0].text == f"Omar Haddad {told}"
+
+
+@pytest.mark.parametrize(
+    ("facts", "absent", "pick"),
+    [
+        ({"to": ["group:finance"]}, [Absent(id="grace", groups=["finance"])], True),
+        ({"to": ["group:finance"]}, [], False),
+        ({"to": ["grace"], "voted": ["grace"]}, [Absent(id="grace")], False),
+        ({"to": ["grace"], "represented": ["grace"]}, [Absent(id="grace")], False),
+        ({"to": ["grace"], "not_by": ["grace"]}, [Absent(id="grace")], False),
+        ({"to": ["grace"], "not_by": ["lena"]}, [Absent(id="grace")], False),
+        ({"to": ["grace"], "voted": ["lena"]}, [Absent(id="grace")], False),
+        ({"to": ["lena"], "represented": ["lena"]}, [], False),
+        ({"to": ["grace", "omar"], "voted": ["grace"]},
+         [Absent(id="grace"), Absent(id="omar")], True),
+    ],
+)  # fmt: skip
+def test_a_row_can_be_picked_by_who_may_decide_it_in_somebodys_place(
+    facts: dict[str, Any], absent: list[Absent], pick: bool
+) -> None:
+    names = Names(LocalPeople(DEMO_PEOPLE), structs.replace(LENA, stands_in_for=absent))
+
+    assert bool(row_view(row(**facts), Search(), names, NOW).pick) == pick

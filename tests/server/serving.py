@@ -111,6 +111,7 @@ class Serving:
         assert self._ready.wait(START_SECONDS)
 
     async def _run(self) -> None:
+        self.loop = asyncio.get_running_loop()
         async with self._client:
             await self._server.serve(sockets=[self._listener])
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from math import inf
 from typing import Any, get_args
 
+from adjourn.model.actor import Absent
 from adjourn.model.inbox import InboxQuery, InboxRow, View
 
 Rows = Mapping[int, InboxRow]
@@ -25,8 +26,33 @@ def may_decide(row: InboxRow, query: InboxQuery) -> bool:
     """It is for this person, and nothing keeps it from them."""
     me = query.person
     addressed = is_everybodys(row) or bool(set(row.to) & set(query.recipients))
-    kept_away = (row.requester == me and me) or set(row.not_by) & set(query.recipients)
-    return (addressed or holds(row, me)) and not kept_away and not (me and me in row.voted)
+    if is_kept_away(row, me, query.recipients):
+        return False
+    return addressed or holds(row, me) or any(is_left(row, each) for each in query.stands_in_for)
+
+
+def is_kept_away(row: InboxRow, person: str, recipients: Collection[str]) -> bool:
+    excluded = bool(set(row.not_by) & set(recipients))
+    voted = person in row.voted or person in row.represented
+    return excluded or (bool(person) and (row.requester == person or voted))
+
+
+def is_left(row: InboxRow, absent: Absent) -> bool:
+    """Whether it is for somebody who is away and might decide it."""
+    theirs = [absent.id, *(f"group:{name}" for name in absent.groups)]
+    return bool(set(row.to) & set(theirs)) and not is_kept_away(row, absent.id, theirs)
+
+
+def concerns(row: InboxRow, query: InboxQuery, queues: Collection[str]) -> bool:
+    me = query.person
+    groups = [f"group:{name}" for absent in query.stands_in_for for name in absent.groups]
+    addressed = {*queues, *query.recipients, *groups, *(each.id for each in query.stands_in_for)}
+    acted = {row.requester, row.holder, *row.voted, *row.represented, *row.asked_by}
+    return (
+        bool(addressed & set(row.to))
+        or bool(set(query.recipients) & set(row.asked))
+        or (bool(me) and me in acted | set(row.decided_by))
+    )
 
 
 def holds(row: InboxRow, person: str) -> bool:
@@ -45,7 +71,8 @@ def is_for_a_group_of_mine(row: InboxRow, query: InboxQuery) -> bool:
 
 def others_must_act(row: InboxRow, query: InboxQuery) -> bool:
     me = query.person
-    return bool(me) and (row.requester == me or me in row.voted or me in row.asked_by)
+    voted = me in row.voted or me in row.represented
+    return bool(me) and (row.requester == me or voted or me in row.asked_by)
 
 
 SEES: dict[View, Callable[[InboxRow, InboxQuery], Any]] = {
@@ -77,7 +104,9 @@ SEES: dict[View, Callable[[InboxRow, InboxQuery], Any]] = {
 
 def passes(row: InboxRow, query: InboxQuery) -> bool:
     return (
-        query.kind in ("", row.kind)
+        query.tenant in (None, row.tenant)
+        and (query.within is None or concerns(row, query, query.within))
+        and query.kind in ("", row.kind)
         and (not query.group or query.group in row.to)
         and query.risk in ("", row.risk)
         and query.policy in ("", row.policy)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from adjourn.errors import InvalidIdError, StorageError
+from adjourn.model.actor import Absent
 from adjourn.model.inbox import (
     ApprovalStatus,
     ExecutionState,
@@ -30,13 +31,15 @@ from adjourn.model.state import to_microseconds
 from adjourn.model.status import Status
 from adjourn.store import sqlite, words
 from adjourn.store.inbox import Inbox, Limits
-from adjourn.store.protocol import Changes
+from adjourn.store.protocol import Changes, InstanceRow, Query
 from adjourn.store.sqlite import SQLiteStore
 from adjourn.testing.store_contract import inserted, instance_row
 from tests.store import inbox_model as model
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEYS = range(1, 13)
+TENANTS = {key: ("", "acme", "", "beta")[key % 4] for key in KEYS}
+"""Whose instances they are: every row follows its own."""
 
 # Small worlds, so that things coincide; their texts are what could break an index of words.
 
@@ -67,6 +70,12 @@ moments = st.sampled_from(MOMENTS)
 some_people = st.lists(st.sampled_from(PEOPLE[:4]), max_size=2)
 some_recipients = st.lists(st.sampled_from(RECIPIENTS), max_size=3)
 
+absent_people = st.builds(
+    Absent,
+    id=st.sampled_from(PEOPLE[:4]),
+    groups=st.lists(st.sampled_from(["support", "Support", "finance"]), max_size=2),
+)
+
 inbox_rows = st.builds(
     InboxRow,
     id=texts,
@@ -78,7 +87,9 @@ inbox_rows = st.builds(
     to=some_recipients,
     not_by=some_recipients,
     voted=some_people,
+    represented=some_people,
     asked_by=some_people,
+    asked=some_recipients,
     holder=people,
     requester=people,
     on_behalf_of=texts,
@@ -93,6 +104,9 @@ inbox_rows = st.builds(
 )
 
 seldom = {
+    "tenant": st.sampled_from(["", "acme", "beta", "nobodys"]),
+    "within": some_recipients,
+    "stands_in_for": st.lists(absent_people, min_size=1, max_size=3),
     "kind": st.sampled_from(["Refund", "Close account", "Coffee"]),
     "group": st.sampled_from(RECIPIENTS),
     "risk": st.sampled_from(["low", "high", "none"]),
@@ -130,8 +144,8 @@ unhurried = settings(deadline=None, max_examples=150)
 
 @cache
 def used_store() -> SQLiteStore:
-    """One that has been written to before, as most have."""
-    return new_store()
+    """One that has been written to before, as most have, and that several tenants share."""
+    return new_store(TENANTS)
 
 
 def emptied(store: SQLiteStore) -> SQLiteStore:
@@ -139,10 +153,16 @@ def emptied(store: SQLiteStore) -> SQLiteStore:
     return store
 
 
-def new_store() -> SQLiteStore:
+def new_store(tenants: Mapping[int, str] | None = None) -> SQLiteStore:
     store = SQLiteStore(":memory:")
-    store.commit(inserted(*(instance_row(key) for key in KEYS)))
+    rows = (instance_row(key, tenant=(tenants or {}).get(key, "")) for key in KEYS)
+    store.commit(inserted(*rows))
     return store
+
+
+def owned(key: int, row: InboxRow | None) -> tuple[int, InboxRow | None]:
+    """The row as the engine puts it: it belongs to whom its instance belongs to."""
+    return key, None if row is None else replace(row, tenant=TENANTS[key])
 
 
 def limited(store: SQLiteStore, limits: Limits) -> Inbox:
@@ -171,8 +191,9 @@ def test_the_inbox_finds_what_a_look_at_every_row_finds(
     limits: Limits,
 ) -> None:
     store, rows = emptied(used_store()), dict[int, InboxRow]()
-    for changes in ([*zip(KEYS, first, strict=False)], *later):
-        store.commit(Changes(inbox=[*changes]))
+    for step in ([*zip(KEYS, first, strict=False)], *later):
+        changes = [owned(key, row) for key, row in step]
+        store.commit(Changes(inbox=changes))
         for key, row in changes:
             rows.pop(key, None)
             if row is not None:
@@ -480,6 +501,10 @@ def test_a_text_has_the_pieces_of_every_word_in_it(before: str, after: str) -> N
 # A file of the first schema.
 
 
+COLUMNS_THEN = sqlite.sql.INSTANCE_COLUMNS.removesuffix(", tenant")
+INSERT_WITHOUT_TENANT = f"INSERT INTO instances ({COLUMNS_THEN}) VALUES ({', '.join('?' * 23)})"
+
+
 @pytest.fixture
 def first_schema(tmp_path: Path) -> Path:
     """With instances of which some wait for the plain event."""
@@ -500,7 +525,7 @@ def first_schema(tmp_path: Path) -> Path:
     path = tmp_path / "orders.db"
     older = apsw.Connection(str(path))
     older.execute(sqlite._migrations()[0]).fetchall()
-    older.executemany(sqlite.sql.INSERT_INSTANCE, map(sqlite._insert_values, rows))
+    older.executemany(INSERT_WITHOUT_TENANT, (sqlite._insert_values(row)[:-1] for row in rows))
     older.execute(f"PRAGMA application_id = {sqlite.APPLICATION_ID}; PRAGMA user_version = 1")
     older.close()
     return path
@@ -565,4 +590,97 @@ def test_an_upgrade_of_very_many_goes_in_parts(
     store = SQLiteStore(first_schema)
 
     assert store.inbox_counts(query_of())["needs_me"] == 6
+    store.close()
+
+
+# Tenants.
+
+
+def test_a_row_belongs_to_whom_its_instance_belongs_to_also_when_it_is_damaged() -> None:
+    store = new_store(TENANTS)
+    store.commit(Changes(inbox=[owned(key, row_of(f"a-{key}")) for key in (1, 2, 3)]))
+    store._db.execute("UPDATE inbox_rows SET row = '{\"id\":' WHERE instance = 1")
+
+    damaged = store.inbox_row(1)
+
+    assert damaged is not None and damaged.tenant == "acme"
+    assert [row.id for row in store.inbox(query_of(tenant="acme")).rows] == ["order-1"]
+    assert [row.id for row in store.inbox(query_of(tenant="")).rows] == ["a-2"]
+    assert store.inbox_counts(query_of(tenant="beta"))["all"] == 1
+    assert store.inbox_counts(query_of())["all"] == 3
+    store.close()
+
+
+def test_without_any_tenant_the_rows_of_none_are_found_as_all_rows_are() -> None:
+    """By the order's own index, not by words: a file that knows no tenants is as fast as ever."""
+    store = new_store()
+    store.commit(Changes(inbox=[(key, row_of(f"a-{key}")) for key in KEYS]))
+    asked: list[str] = []
+
+    def run(text: str, given: Any) -> list[tuple[Any, ...]]:
+        asked.append(text)
+        return store._db.execute(text, given).fetchall()
+
+    inbox = Inbox(run)
+    assert len(inbox.page(query_of(tenant="")).rows) == len(KEYS)
+    assert inbox.counts(query_of(tenant=""))["all"] == len(KEYS)
+    whole = [text for text in asked if "inbox_by_due" in text and "MATCH" not in text]
+    assert len(whole) == 2
+    assert inbox.page(query_of(tenant="acme")).rows == []
+    store.close()
+
+
+def test_an_upgrade_gives_each_row_its_tenant_and_keeps_what_became_of_it(tmp_path: Path) -> None:
+    rows = [
+        instance_row(1, tags='{"tenant":"acme","team":"red"}'),
+        instance_row(2, name="adjourn.approval", parent=1),
+        instance_row(3, parent=2),
+        instance_row(4, tags='{"tenant":"Not one"}'),
+        instance_row(5, tags='{"team":"red"}'),
+        instance_row(6, tags="no JSON"),
+        instance_row(7, tags='{"tenant":7}'),
+        instance_row(8, parent=4, tags='{"tenant":"beta"}'),
+    ]
+    path = file_of_second_schema(tmp_path, rows)
+
+    store = SQLiteStore(path)
+
+    found = {key: row.tenant for key in range(1, 9) if (row := store.load(key)) is not None}
+    assert found == {1: "acme", 2: "acme", 3: "acme", 4: "", 5: "", 6: "", 7: "", 8: ""}
+    theirs = store.inbox(query_of("recent", tenant="acme")).rows
+    assert theirs == [row_of("a-2", status="approved", tenant="acme", execution="done")]
+    assert [row.id for row in store.inbox(query_of("all", tenant="")).rows] == ["a-5"]
+    store.close()
+
+
+def file_of_second_schema(folder: Path, rows: list[InstanceRow]) -> Path:
+    """With a question that was executed, of instance 2, and an open one of 5."""
+    path = folder / "orders.db"
+    older = apsw.Connection(str(path))
+    for script in sqlite._migrations()[:2]:
+        older.execute(script).fetchall()
+    older.executemany(INSERT_WITHOUT_TENANT, (sqlite._insert_values(row)[:-1] for row in rows))
+    inbox = Inbox(lambda text, given: older.execute(text, given).fetchall())
+    inbox.write(Changes(inbox=[(2, row_of("a-2", status="approved")), (5, row_of("a-5"))]))
+    inbox.write(Changes(inbox_executions=[(2, "done")]))
+    older.execute(f"PRAGMA application_id = {sqlite.APPLICATION_ID}; PRAGMA user_version = 2")
+    older.close()
+    return path
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("statuses", [[], [Status.RUNNING]])
+@pytest.mark.parametrize("tenant", ["", "acme"])
+def test_a_tenants_list_reads_that_tenants_rows_alone(
+    tenant: str, statuses: list[Status], newest_first: bool
+) -> None:
+    store = new_store(TENANTS)
+    query = Query(tenant=tenant, statuses=statuses, newest_first=newest_first, after_key=7)
+    text, bindings = sqlite._list_query(query)
+
+    plan = " ".join(row[3] for row in store._db.execute(f"EXPLAIN QUERY PLAN {text}", bindings))
+
+    assert plan.startswith("SEARCH instances USING INDEX instances_by_tenant"), plan
+    assert "SCAN" not in plan and "TEMP B-TREE" not in plan
+    assert ("status" in plan) == bool(statuses)
     store.close()

@@ -8,11 +8,15 @@ from decimal import Decimal
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Engine
 
-from adjourn import Actor
+from adjourn import Actor, UpdateForbiddenError
+from adjourn.model.events import InstanceStarted
 from adjourn.testing import Sandbox
+from support_agent import case
 from support_agent.app import app
 from support_agent.case import NOBODY_DECIDED, Request, Said, contact_request, refund_case
 from support_agent.desk_queue import GRACE, LENA, OMAR, fill_desk
@@ -87,6 +91,38 @@ def test_a_large_one_is_for_finance(shop: Engine) -> None:
         box.start(refund_case, asked("124.10"), id="C-1")
         row = box.inbox().one().row
     assert (row.to, row.need, row.risk) == (["group:support"], 1, "medium")
+
+
+@pytest.mark.parametrize(("amount", "seconds"), [("124.09", None), ("124.10", 300.0)])
+def test_who_approves_a_very_large_one_has_signed_in_lately(
+    shop: Engine, monkeypatch: pytest.MonkeyPatch, amount: str, seconds: float | None
+) -> None:
+    assert (case.SIGNED_IN_LATELY, case.LATELY) == (500, "5m")
+    monkeypatch.setattr(case, "SIGNED_IN_LATELY", Decimal("124.10"))  # what the order has paid
+    with Sandbox(app) as box:
+        box.start(refund_case, asked(amount), id="C-1")
+        asking = box.inbox("support").one()
+        opened = box.history(asking.id)[0].event
+        assert isinstance(opened, InstanceStarted)
+        assert msgspec.json.decode(opened.input).get("fresh_sign_in") == seconds
+        if seconds is not None:
+            with pytest.raises(UpdateForbiddenError, match="sign in again"):
+                asking.approve(by=LENA)
+        asking.approve(by=replace(LENA, signed_in_at=box.now))
+
+
+def test_a_case_that_opened_before_anybody_was_asked_for_it_goes_on_as_it_began(
+    shop: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its history says on which terms people were asked, and code that asks otherwise would not
+    fit it."""
+    with Sandbox(app) as box:
+        box.start(refund_case, asked(), id="C-1")
+        monkeypatch.setattr(case, "SIGNED_IN_LATELY", Decimal(0))  # from now on all are asked
+        box.crash()
+        box.inbox("support").one().approve(by=LENA)
+        box.advance(seconds=10)
+        assert (box.get("C-1").problem, box.result("C-1")) == (None, "refunded")
 
 
 def test_another_refund_of_the_order_meanwhile_supersedes_the_decision(shop: Engine) -> None:

@@ -11,10 +11,9 @@ from msgspec.structs import replace
 from adjourn.approvals import form
 from adjourn.approvals.authority import unanswered
 from adjourn.approvals.form import Edit
-from adjourn.approvals.people import addresses_of
 from adjourn.approvals.state import Note, Question, State, Vote
 from adjourn.approvals.steps import after, changed, differences, joined, moment
-from adjourn.model.actor import Actor
+from adjourn.model.actor import Actor, addresses_of
 from adjourn.model.approval import (
     Action,
     AddComment,
@@ -33,27 +32,36 @@ from adjourn.model.approval import (
 
 
 def apply(
-    request: ApprovalRequest, state: State, action: Action, who: Actor, at: datetime, edit: Edit
+    request: ApprovalRequest,
+    state: State,
+    action: Action,
+    who: Actor,
+    at: datetime,
+    edit: Edit,
+    through: str = "",
 ) -> State:
-    """The state after it, at `at`; for a decision `edit` is the value."""
+    """The state after it, at `at`; for a decision `edit` is the value. `through` is in whose place
+    they do it, where it is not for themself."""
     match action:
         case Claim():
-            return _standing(changed(state, "claimed", who.id, at, holder=who.id))
+            return _standing(changed(state, "claimed", who.id, at, holder=who.id, through=through))
         case Unclaim():
-            return _standing(changed(state, "unclaimed", who.id, at, holder=""))
+            return _standing(changed(state, "unclaimed", who.id, at, holder="", through=through))
         case Reassign():
-            return _reassign(state, action, who, at)
+            return _reassign(state, action, who, at, through)
         case AddComment(text=text):
             notes = [*state.notes, Note(by=who.id, at=at, text=text)]
             return changed(state, "commented", who.id, at, text, bump=False, notes=notes)
         case Ask():
-            return _ask(request, state, action, who, at)
+            return _ask(request, state, action, who, at, through)
         case AnswerQuestion():
             return _answer(state, action, who, at)
         case Approve():
-            return _approve(request, state, action, who, at, edit)
+            return _approve(request, state, action, who, at, edit, through)
         case Reject(reason=reason):
-            state = changed(state, "rejected", who.id, at, reason, status="rejected")
+            state = changed(
+                state, "rejected", who.id, at, reason, status="rejected", through=through
+            )
             return _decided(request, state, at, by=[who.id], reason=reason)
         case Undo():
             return _undo(request, state, who, at)
@@ -65,18 +73,24 @@ def apply(
             assert_never(action)
 
 
-def _reassign(state: State, action: Reassign, who: Actor, at: datetime) -> State:
+def _reassign(state: State, action: Reassign, who: Actor, at: datetime, through: str) -> State:
     to = list(dict.fromkeys(action.to))
     detail = joined("to " + ", ".join(to), action.comment)
-    return _standing(changed(state, "reassigned", who.id, at, detail, to=to, holder=""))
+    return _standing(
+        changed(state, "reassigned", who.id, at, detail, to=to, holder="", through=through)
+    )
 
 
-def _ask(request: ApprovalRequest, state: State, action: Ask, who: Actor, at: datetime) -> State:
+def _ask(
+    request: ApprovalRequest, state: State, action: Ask, who: Actor, at: datetime, through: str
+) -> State:
     to = action.to or request.requester
     question = Question(by=who.id, at=at, text=action.question, to=to)
     detail = joined(f"{to}", action.question)
     questions = [*state.questions, question]
-    return _standing(changed(state, "asked", who.id, at, detail, questions=questions))
+    return _standing(
+        changed(state, "asked", who.id, at, detail, questions=questions, through=through)
+    )
 
 
 def _answer(state: State, action: AnswerQuestion, who: Actor, at: datetime) -> State:
@@ -90,11 +104,24 @@ def _answer(state: State, action: AnswerQuestion, who: Actor, at: datetime) -> S
 
 
 def _approve(
-    request: ApprovalRequest, state: State, action: Approve, who: Actor, at: datetime, edit: Edit
+    request: ApprovalRequest,
+    state: State,
+    action: Approve,
+    who: Actor,
+    at: datetime,
+    edit: Edit,
+    through: str,
 ) -> State:
     """A vote for this very value; those for another one no longer count."""
     detail = joined(differences(state.value, edit.value), action.comment)
-    vote = Vote(by=who.id, at=at, digest=edit.digest, comment=action.comment, channel=who.channel)
+    vote = Vote(
+        by=who.id,
+        at=at,
+        digest=edit.digest,
+        comment=action.comment,
+        channel=who.channel,
+        through=through,
+    )
     votes = [*(vote for vote in state.votes if vote.digest == edit.digest), vote]
     reached = len(votes) >= request.need
     state = changed(
@@ -107,6 +134,7 @@ def _approve(
         digest=edit.digest,
         edited=form.edited(request, edit.value),
         votes=votes,
+        through=through,
     )
     if not reached:
         # Their part is done: a claim kept now would keep the next voter out.

@@ -27,6 +27,8 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     by: str
     """A person's id; empty where nobody did it."""
+    through: str = ""
+    """In whose place, where it was not for themself: somebody who was away."""
     channel: str
     """How they came: "web", "teams", "api"."""
     what: str
@@ -154,6 +156,7 @@ class _Story:
                     number=row.number,
                     at=change.at,
                     by=change.by,
+                    through=change.through,
                     channel=channel,
                     what=change.what,
                     detail=change.detail,
@@ -197,7 +200,7 @@ def _word_of(data: msgspec.Raw) -> str:
 
 # Export.
 
-COLUMNS = ("number", "at", "by", "channel", "what", "detail", "hash")
+COLUMNS = ("number", "at", "by", "channel", "what", "detail", "hash", "through")
 
 _FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
 """What a spreadsheet takes for the beginning of a formula, full-width forms included."""
@@ -229,6 +232,7 @@ def to_csv(audit: Audit) -> str:
             entry.what,
             entry.detail,
             entry.hash,
+            entry.through,
         ]
         writer.writerow([_harmless(str(cell)) for cell in cells])
     return "".join(lines.written)

@@ -143,12 +143,13 @@ def _conflict(
 
 
 def _told(change: Change) -> dict[str, Any]:
-    return {
+    told = {
         "what": change.what,
         "by": change.by,
         "at": exact(change.at),
         "detail": change.detail[:DETAIL_LIMIT],
     }
+    return {**told, "through": change.through} if change.through else told
 
 
 def _latest(state: State, action: Action) -> str:

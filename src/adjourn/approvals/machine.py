@@ -99,11 +99,12 @@ def open(id: str, request: ApprovalRequest, at: datetime) -> State:
 def check(
     request: ApprovalRequest, state: State, action: Action, actor: Actor | None, at: datetime
 ) -> None:
-    """Whether `act` would do it: authority first, then version and state, then content.
+    """Whether `act` would do it: authority first, then version and state, then content, and last
+    how long ago the sign-in was.
 
     Raises: Refusal, of the kind forbidden, conflict or invalid.
     """
-    _permit(request, tick(request, state, at), action, actor, at)
+    _accept(request, tick(request, state, at), action, actor, at)
 
 
 def act(
@@ -115,14 +116,16 @@ def act(
     *,
     read: bool = False,
 ) -> tuple[State, Answer]:
-    """Do it: the state after it, and what its author is answered. `read` says that its content
-    has passed `check`: a replay may know other words and schemas, and what was taken stays so.
+    """Do it: the state after it, and what its author is answered. `read` says that its content and
+    its sign-in have passed `check`: a replay may know other words and schemas, and what was taken
+    stays so.
 
     Raises: Refusal, as `check`.
     """
     state = tick(request, state, at)
-    who, edit = (_authorised if read else _permit)(request, state, action, actor, at)
-    state = apply(request, state, action, who, at, edit)
+    who, edit = (_authorised if read else _accept)(request, state, action, actor, at)
+    through = authority.acts_for(request, state, action, who, edit.digest) or ""
+    state = apply(request, state, action, who, at, edit, through)
     answer = Answer(
         id=state.id,
         status=state.status,
@@ -136,7 +139,9 @@ def act(
 
 
 def allowed(request: ApprovalRequest, state: State, actor: Actor | None, at: datetime) -> list[str]:
-    """The `do` words of the actions that this actor may use now: the rules themselves are asked."""
+    """The `do` words of the actions that this actor may use now: the rules themselves are asked.
+    Who has signed in too long ago to approve it finds "approve" here all the same: signing in again
+    is all that is missing."""
     state = tick(request, state, at)
     found: list[str] = []
     for action in _samples(request, state, at):
@@ -166,6 +171,14 @@ def _samples(request: ApprovalRequest, state: State, at: datetime) -> list[Actio
     ]
 
 
+def _accept(
+    request: ApprovalRequest, state: State, action: Action, actor: Actor | None, at: datetime
+) -> tuple[Actor, Edit]:
+    who, edit = _permit(request, state, action, actor, at)
+    authority.refuse_a_stale_sign_in(request, action, who, at)
+    return who, edit
+
+
 def _permit(
     request: ApprovalRequest, state: State, action: Action, actor: Actor | None, at: datetime
 ) -> tuple[Actor, Edit]:
@@ -179,7 +192,7 @@ def _authorised(
 ) -> tuple[Actor, Edit]:
     who = authority.authorise(request, state, action, actor)
     edit = form.edit(request, state, action.changes if isinstance(action, Approve) else {})
-    authority.refuse_a_second_vote(state, action, who, edit.digest)
+    authority.refuse_a_second_vote(request, state, action, who, edit.digest)
     check_moment(state, action, who, at, edit)
     return who, edit
 
@@ -225,7 +238,9 @@ def row(request: ApprovalRequest, state: State) -> InboxRow:
         to=state.to,
         not_by=list(dict.fromkeys(not_by)),
         voted=[vote.by for vote in state.votes],
+        represented=[vote.through for vote in state.votes if vote.through],
         asked_by=list(dict.fromkeys(each.by for each in unanswered(state.questions))),
+        asked=list(dict.fromkeys(each.to for each in state.questions)),
         holder=state.holder,
         requester=request.requester,
         on_behalf_of=request.on_behalf_of,

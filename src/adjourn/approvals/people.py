@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from adjourn.model.actor import Actor, Role
-from adjourn.model.approval import Recipient
+from adjourn.model.actor import addresses_of as addresses_of
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,14 +41,6 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
             tenant=self.tenant,
             queues=self.queues,
         )
-
-
-def addresses_of(actor: Actor) -> list[Recipient]:
-    """Everything in a list of recipients that means this actor: their id, `group:...`, `role:...`.
-    A person called "group:finance" is not that group."""
-    own = [] if actor.id.startswith(("group:", "role:")) else [actor.id]
-    groups = [f"group:{name}" for name in actor.groups]
-    return [*own, *groups, *(f"role:{name}" for name in actor.roles)]
 
 
 def account_trouble(people: Sequence[Person]) -> str:

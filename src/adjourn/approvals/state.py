@@ -39,6 +39,8 @@ class Vote(_Part, frozen=True, kw_only=True):
     digest: str
     comment: str = ""
     channel: str = ""
+    through: str = ""
+    """In whose place, where it was not their own: that person's word counts with it, and once."""
 
 
 class Change(_Part, frozen=True, kw_only=True):
@@ -51,6 +53,8 @@ class Change(_Part, frozen=True, kw_only=True):
     version: int
     detail: str = ""
     """What a person reads: the comment, the reason, the changed fields."""
+    through: str = ""
+    """In whose place, where it was not for themself."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -24,11 +24,12 @@ def changed(
     detail: str = "",
     *,
     bump: bool = True,
+    through: str = "",
     **fields: Any,
 ) -> State:
     """The state with these fields, and the change noted; with a new version where `bump`."""
     version = state.version + 1 if bump else state.version
-    change = Change(what=what, by=by, at=at, version=version, detail=detail)
+    change = Change(what=what, by=by, at=at, version=version, detail=detail, through=through)
     return replace(state, version=version, changes=[*state.changes, change], **fields)
 
 

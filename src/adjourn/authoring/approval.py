@@ -109,6 +109,10 @@ class Terms(TypedDict, total=False):
     recheck: RecheckBy | None
     """`rechecking(activity, ...)`: it must say the same at the opening and at the effect."""
     reversible: bool
+    fresh_sign_in: Span | None
+    """Whoever approves it has signed in within this span, and is asked to sign in again where that
+    is longer ago. It guards what a stolen or a left-open screen should not approve; a channel that
+    cannot tell when somebody signed in (Teams) cannot approve it at all."""
     currency: str
     case: str
 
@@ -161,6 +165,7 @@ def request_of(
         if recheck is None
         else Recheck(activity=recheck.activity, input=recheck.input),
         reversible=terms.get("reversible", True),
+        fresh_sign_in=_seconds("fresh_sign_in", terms.get("fresh_sign_in")),
         watchers=dict(watchers or {}),
     )
     if expiry is None and not request.remind and not request.escalate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -253,7 +253,7 @@ class EmbeddedBackend:
     async def inbox_row(self, id: str) -> InboxRow | None:
         return await self._read(lambda engine: views.inbox_row_of(engine.store, id))
 
-    async def watch_inbox(self) -> AsyncIterator[list[str]]:
+    async def watch_inbox(self, tenant: str | None = None) -> AsyncIterator[list[str]]:
         if self._engine is None:
             raise EngineStoppedError("it is not open: use `async with app.open(...) as client`")
         engine, loop = self._engine, asyncio.get_running_loop()
@@ -264,9 +264,11 @@ class EmbeddedBackend:
             changed.update(ids)
             woken.set()
 
-        def tell(ids: list[str]) -> None:
-            with suppress(RuntimeError):  # the loop is closed, and with it whoever watched
-                loop.call_soon_threadsafe(note, ids)
+        def tell(listed: Mapping[str, str]) -> None:
+            ids = [id for id, its in listed.items() if tenant is None or its == tenant]
+            if ids:
+                with suppress(RuntimeError):  # the loop is closed, and with it whoever watched
+                    loop.call_soon_threadsafe(note, ids)
 
         engine.watchers.append(tell)
         try:

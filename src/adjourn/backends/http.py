@@ -213,7 +213,7 @@ class HttpBackend:
     async def inbox_row(self, id: str) -> InboxRow | None:
         raise _server_knows()
 
-    async def watch_inbox(self) -> AsyncIterator[list[str]]:
+    async def watch_inbox(self, tenant: str | None = None) -> AsyncIterator[list[str]]:
         raise _server_knows()
         yield []
 
@@ -388,6 +388,8 @@ def _words(query: Query) -> dict[str, Any]:
         "limit": query.limit,
         "newestFirst": query.newest_first,
     }
+    if query.tenant is not None:
+        words["tenant"] = query.tenant
     if query.created_from is not None:
         words["createdFrom"] = from_microseconds(query.created_from).isoformat()
     if query.created_to is not None:

@@ -115,8 +115,9 @@ class Backend(Protocol):
 
     async def inbox_row(self, id: str) -> InboxRow | None: ...
 
-    def watch_inbox(self) -> AsyncIterator[list[str]]:
-        """Ids of which the inbox shows something new, batch by batch, from the first `anext` on."""
+    def watch_inbox(self, tenant: str | None = None) -> AsyncIterator[list[str]]:
+        """Ids of which the inbox shows something new, batch by batch, from the first `anext` on;
+        of this tenant only, or of all."""
         ...
 
     async def history(self, id: str, execution: int | None) -> list[HistoryEntry]:

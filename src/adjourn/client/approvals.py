@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from copy import copy
 from hashlib import sha256
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from adjourn.approvals.authority import forbidden, no_decider
 from adjourn.approvals.fields import ProposalField, changes_of, fields_of
 from adjourn.approvals.state import State
 from adjourn.backends.protocol import Backend, EventAnswer
+from adjourn.backends.scoped import scoped
 from adjourn.client.shown import shown_audit, shown_row
 from adjourn.engine.clock import Clock, SystemClock, new_id
 from adjourn.errors import (
@@ -78,7 +80,11 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 class Approvals:
-    """The approvals of one client: `client.approvals`."""
+    """The approvals of one client: `client.approvals`.
+
+    What names a person (`by`) reaches what that person may see, whatever the client may: anything
+    else is to it as what does not exist.
+    """
 
     def __init__(
         self, backend: Backend, clock: Clock | None = None, *, redactor: Redactor | None = None
@@ -100,9 +106,10 @@ class Approvals:
         """How many rows each view has under these filters, each at most COUNT_LIMIT."""
         return await self._backend.inbox_counts(query)
 
-    def changes(self) -> AsyncIterator[list[str]]:
-        """Ids of which the inbox shows something new, from now on, as they are committed."""
-        return self._backend.watch_inbox()
+    def changes(self, tenant: str | None = None) -> AsyncIterator[list[str]]:
+        """Ids of which the inbox shows something new, from now on, as they are committed; of this
+        tenant only, or of all."""
+        return self._backend.watch_inbox(tenant)
 
     async def row(self, id: str, /, *, by: Actor) -> InboxRow | None:
         """What the list shows of it, the plain form too; None when nothing of it waits, or ever
@@ -110,12 +117,13 @@ class Approvals:
 
         Raises: InstanceNotFoundError, also when `by` may not view it.
         """
-        found = await self._backend.get(check_instance_id(id))
+        backend = scoped(self._backend, by)
+        found = await backend.get(check_instance_id(id))
         if found.name == APPROVAL:
             return (await self.get(id, by=by)).row
-        if not by.roles:
+        if by.shown_queues is not None:
             raise InstanceNotFoundError(id)
-        row = await self._backend.inbox_row(id)
+        row = await backend.inbox_row(id)
         return row if row is None or self._redactor is None else shown_row(row, self._redactor)
 
     async def get(self, id: str, /, *, by: Actor) -> ApprovalView:
@@ -123,10 +131,11 @@ class Approvals:
 
         Raises: InstanceNotFoundError, also when `by` may not view it; HistoryDamagedError.
         """
-        found, audited = await self._audited(id)
+        backend = scoped(self._backend, by)
+        found, audited = await _audited(backend, id)
         if not machine.may_view(audited.request, audited.state, by):
             raise InstanceNotFoundError(id)
-        row = await self._backend.inbox_row(id) or machine.row(audited.request, audited.state)
+        row = await backend.inbox_row(id) or machine.row(audited.request, audited.state)
         now = self._clock.now()
         closed = found.status.finished or found.problem is not None
         allowed = [] if closed else machine.allowed(audited.request, audited.state, by, now)
@@ -147,21 +156,31 @@ class Approvals:
         """Do it, in `by`'s name, exactly once by `action_id`, which means this action of this
         person: the same word from somebody else is another action.
 
-        Raises: UpdateForbiddenError, UpdateConflictError, UpdateInvalidError, in this order of
-        checks; InstanceNotFoundError, WrongStateError (suspended, quarantined).
+        Raises: InstanceNotFoundError, UpdateForbiddenError, UpdateConflictError,
+        UpdateInvalidError, in this order of checks, and after all of them UpdateForbiddenError
+        (`stale_sign_in`), so that whoever signs in again does so once; WrongStateError (suspended,
+        quarantined).
         """
-        await self._find(id)  # else it would wait in some other workflow, and never be answered
+        backend = scoped(self._backend, by)
+        await _find(backend, id)  # else it would wait in some other workflow, and never be answered
+        if by.shown_queues is not None:  # to whom not all is shown, a refusal would tell of it
+            await self._check_shown(backend, id, by)
         text = codec.encode(action, "The action")
         chosen = new_id() if action_id is None else check_name("an action id", action_id)
         if action_id is not None:
             chosen = sha256(f"{by.id}\0{action_id}\0".encode() + bytes(text)).hexdigest()
         try:
-            answer = await self._backend.update(id, ACT, text, chosen, by=by)
+            answer = await backend.update(id, ACT, text, chosen, by=by)
         except InstanceFinishedError:
             raise self._told(await self._too_late(id, action, by, chosen)) from None
         except UpdateRefusedError as error:
             raise self._told(error) from None
         return msgspec.json.decode(answer, type=Answer)
+
+    async def _check_shown(self, backend: Backend, id: str, by: Actor) -> None:
+        _, audited = await _audited(backend, id)
+        if not machine.may_view(audited.request, audited.state, by):
+            raise InstanceNotFoundError(id)
 
     def _told(self, error: Exception) -> Exception:
         """What a refusal says of other people's changes, as they are shown."""
@@ -171,23 +190,13 @@ class Approvals:
 
     async def _too_late(self, id: str, action: Action, by: Actor, action_id: str) -> Exception:
         """It has ended; who may know learns how, when and by whom."""
-        _, audited = await self._audited(id)
+        _, audited = await _audited(scoped(self._backend, by), id)
         at = max(self._clock.now(), audited.state.opened_at)
         try:
             machine.check(audited.request, audited.state, action, by, at)
         except Refusal as refusal:
             return refusal.error(id, action_id)
         return UpdateConflictError(id, action_id, "This approval has ended; nothing changed.")
-
-    async def _find(self, id: str) -> InstanceState:
-        found = await self._backend.get(check_instance_id(id))
-        if found.name != APPROVAL:
-            raise InstanceNotFoundError(id)
-        return found
-
-    async def _audited(self, id: str) -> tuple[InstanceState, audit.Audit]:
-        found = await self._find(id)
-        return found, audit.fold(await self._backend.history(id, None), id=id)
 
     async def decide_event(
         self,
@@ -214,6 +223,24 @@ class Approvals:
             raise UpdateConflictError(id, chosen, "It waits for no answer now; nothing changed.")
         told = {"approved": approved, "by": by.id, "comment": comment}
         data = codec.encode(told, "The decision")
-        return await self._backend.raise_event(
+        return await scoped(self._backend, by).raise_event(
             check_instance_id(id), "Approval", data, chosen, wait=version, by=by
         )
+
+    def through(self, backend: Backend, redactor: Redactor | None) -> Approvals:
+        """The same, with the same clock, through another backend and redactor."""
+        theirs = copy(self)
+        theirs._backend, theirs._redactor = backend, redactor
+        return theirs
+
+
+async def _find(backend: Backend, id: str) -> InstanceState:
+    found = await backend.get(check_instance_id(id))
+    if found.name != APPROVAL:
+        raise InstanceNotFoundError(id)
+    return found
+
+
+async def _audited(backend: Backend, id: str) -> tuple[InstanceState, audit.Audit]:
+    found = await _find(backend, id)
+    return found, audit.fold(await backend.history(id, None), id=id)

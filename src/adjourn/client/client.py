@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from datetime import UTC, datetime
 from typing import Any, Generic, Self, TypeVar, overload
 
@@ -11,6 +12,7 @@ import msgspec
 from adjourn.authoring.functions import Orchestrator
 from adjourn.authoring.registry import Registry
 from adjourn.backends.protocol import Backend, EventAnswer, SettledAs
+from adjourn.backends.scoped import scoped
 from adjourn.client.approvals import Approvals
 from adjourn.engine.clock import new_id
 from adjourn.engine.messages import OnConflict
@@ -100,7 +102,18 @@ class Client:
     def shown(self) -> Client:
         """The same, for showing to people: what it reads is without what the application hides
         (`Adjourn.protect`), and results are plain JSON. What it does is done all the same."""
-        return Client(self.registry, self.backend, redactor=self.registry.redactor)
+        return self._through(self.backend, self.registry.redactor)
+
+    def seen_by(self, actor: Actor) -> Client:
+        """The same for this actor alone: their tenant, and of that what they are shown. Everything
+        else is to it as what does not exist. There is nothing to open or to close."""
+        return self._through(scoped(self.backend, actor), self._redactor)
+
+    def _through(self, backend: Backend, redactor: Redactor | None) -> Client:
+        theirs = copy(self)
+        theirs.backend, theirs._redactor = backend, redactor
+        theirs.approvals = self.approvals.through(backend, redactor)
+        return theirs
 
     async def __aenter__(self) -> Self:
         await self.backend.open()
@@ -149,6 +162,7 @@ class Client:
         When the id is taken: `error` refuses, except that the very same name and input is
         answered as before; `return_existing` gives the one that is there; `replace_finished`
         and `terminate_and_replace` begin a new execution under the id and keep the old history.
+        Whose it is the tag "tenant" says, for ever: what another tenant has under the id stays.
 
         Raises: UnknownOrchestratorError, InvalidIdError, InvalidPayloadError,
         SerializationError, PayloadTooLargeError, InstanceExistsError, StorageError.
@@ -257,18 +271,20 @@ class Client:
         created_from: datetime | None = None,
         created_to: datetime | None = None,
         where: Mapping[str, Attribute] | None = None,
+        tenant: str | None = None,
         newest_first: bool = False,
         limit: int = 100,
         page_token: str | None = None,
     ) -> Page:
         """One page of instances for which all given conditions hold, in order of creation.
 
-        `where` matches attributes. Give `next_token` of a page as `page_token` of the next.
+        `where` matches attributes; without a `tenant` it is of all that one may see. Give
+        `next_token` of a page as `page_token` of the next.
 
         Raises: InvalidIdError for a token or status that is none, SerializationError for a
         condition that nothing could match.
         """
-        for word in (*names, id_prefix, waiting_for):
+        for word in (*names, id_prefix, waiting_for, tenant or ""):
             codec.check_text("A condition", word)
         for name, value in (where or {}).items():
             check_name("an attribute name", name)
@@ -281,6 +297,7 @@ class Client:
             created_from=_microseconds(created_from),
             created_to=_microseconds(created_to),
             where=list((where or {}).items()),
+            tenant=tenant,
             newest_first=newest_first,
             after_key=_key_of(page_token),
             limit=max(1, min(limit, PAGE_LIMIT)),

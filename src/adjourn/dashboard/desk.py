@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from msgspec import structs
 from starlette.responses import HTMLResponse, Response
 
 from adjourn.access.addresses import own_path
@@ -78,9 +80,10 @@ class Visit:
     now: datetime
     names: Names
 
-    @property
+    @cached_property
     def client(self) -> Client:
-        return self.desk.client.shown()
+        """As far as this person may see, and as they may see it."""
+        return self.desk.client.seen_by(self.actor).shown()
 
     @property
     def partial(self) -> bool:
@@ -149,7 +152,10 @@ async def _actor_of(request: Request, people: Authenticator) -> Actor | None:
 async def identified(request: Request, people: Authenticator) -> Actor | None:
     """Who sends this, as things stand now."""
     peer = request.client.host if request.client is not None else ""
-    return await people.identify(request.headers, request.cookies, peer)
+    actor = await people.identify(request.headers, request.cookies, peer)
+    if actor is None or not people.local:
+        return actor
+    return structs.replace(actor, signed_in_at=desk_of(request).clock())
 
 
 def nobody_words(request: Request, title: str) -> dict[str, Any]:

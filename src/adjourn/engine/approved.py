@@ -46,7 +46,7 @@ def note(batch: Batch, approval: str, state: ExecutionState) -> None:
     instance = batch.memory.look_up(approval)
     if instance is not None:
         batch.executions.append((instance.row.key, state))
-        batch.listed.add(approval)
+        batch.listed[approval] = instance.row.tenant
 
 
 def forgo(batch: Batch, id: str) -> None:

@@ -47,8 +47,8 @@ class Batch:
         self.attributes: list[tuple[int, str, Attribute]] = []
         self.executions: list[tuple[int, ExecutionState]] = []
         """What became of approved effects: the approval's key, and its state now."""
-        self.listed: set[str] = set()
-        """Ids of which the inbox shows something new."""
+        self.listed: dict[str, str] = {}
+        """Ids of which the inbox shows something new, and whose they are."""
         self.calls: list[ActivityCall] = []
         self.cancelled: list[ActivityCall] = []
         self.taken_off: list[ActivityCall] = []
@@ -132,7 +132,7 @@ class Batch:
             return
         changes.inbox.append((instance.row.key, shown))
         instance.listed = shown is not None  # if the commit fails, the instance is dropped
-        self.listed.add(instance.row.id)
+        self.listed[instance.row.id] = instance.row.tenant
 
     # Publishing.
 

@@ -15,6 +15,7 @@ from adjourn.errors import (
     kind_of,
 )
 from adjourn.model import events
+from adjourn.model.actor import TENANT
 from adjourn.model.events import Arrived, Parent
 from adjourn.model.status import MOVES, Status
 from adjourn.replay.execution import Execution
@@ -112,8 +113,9 @@ def new_instance(
     trace_context: str = "",
     begins_at: datetime | None = None,
 ) -> Instance:
-    """A pending instance with its first row. Its time begins at `begins_at`, now by default.
-    One whose orchestrator is not registered is quarantined in its first turn."""
+    """A pending instance with its first row. Its time begins at `begins_at`, now by default. It
+    belongs to the tenant that its tags name (`inherited` for what another instance starts). One
+    whose orchestrator is not registered is quarantined in its first turn."""
     registry = batch.memory.registry
     orchestrator = registry.built_in.get(name) or registry.orchestrators.get(name)
     row = InstanceRow(
@@ -124,6 +126,7 @@ def new_instance(
         head=chain.seed(instance_id, 1),
         created_at=batch.now_us,
         tags=msgspec.json.encode(tags).decode() if tags else "{}",
+        tenant=(tags or {}).get(TENANT, ""),
     )
     instance = batch.memory.adopt(Instance(row, stored=False))
     begin(
@@ -136,6 +139,11 @@ def new_instance(
         trace_context=trace_context,
     )
     return instance
+
+
+def inherited(row: InstanceRow) -> dict[str, str]:
+    """The tags of what this instance starts, and of its own next executions."""
+    return {TENANT: row.tenant} if row.tenant else {}
 
 
 def begin(

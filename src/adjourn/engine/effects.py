@@ -9,7 +9,13 @@ import msgspec
 
 from adjourn.engine import approved
 from adjourn.engine.batch import Batch
-from adjourn.engine.bookkeeping import answer_update, new_instance, start_digest, timer_row
+from adjourn.engine.bookkeeping import (
+    answer_update,
+    inherited,
+    new_instance,
+    start_digest,
+    timer_row,
+)
 from adjourn.engine.endings import continue_as_new, finish, terminate_child
 from adjourn.engine.instance import Instance
 from adjourn.engine.messages import ActivityCall
@@ -124,16 +130,24 @@ def start_child(batch: Batch, instance: Instance, command: commands.StartSubOrch
     row = instance.row
     taken = batch.memory.look_up(command.instance_id)
     if taken is not None:
-        refused = InstanceExistsError(
-            command.instance_id, taken.row.status, "cannot be a child of this instance"
-        )
+        refused = InstanceExistsError(command.instance_id)
+        if taken.row.tenant == row.tenant:
+            reason = "cannot be a child of this instance"
+            refused = InstanceExistsError(command.instance_id, taken.row.status, reason)
         failed = events.SubOrchestrationFailed(
             at=batch.now, sequence=command.sequence, failure=describe(refused)
         )
         batch.internal.append((row.key, row.execution, failed))
         return
     parent = Parent(instance_id=row.id, execution=row.execution, sequence=command.sequence)
-    child = new_instance(batch, command.name, command.instance_id, command.input, parent=parent)
+    child = new_instance(
+        batch,
+        command.name,
+        command.instance_id,
+        command.input,
+        parent=parent,
+        tags=inherited(row),
+    )
     child.row.parent = row.key
     child.row.parent_execution = row.execution
     child.row.parent_sequence = command.sequence
@@ -141,16 +155,23 @@ def start_child(batch: Batch, instance: Instance, command: commands.StartSubOrch
 
 
 def start_independent(batch: Batch, row: InstanceRow, command: commands.StartOrchestration) -> None:
-    """As a client's start that returns what exists; its first turn runs in the next step."""
+    """As a client's start that returns what exists; its first turn runs in the next step. What
+    another tenant has under this id is left alone, and nothing is said of it."""
     digest = start_digest(command.name, command.input)
     taken = batch.memory.look_up(command.instance_id)
     if taken is not None:
-        if taken.row.start_digest != digest:
+        if taken.row.tenant != row.tenant:
+            _log.warning(
+                "%s started %r as %s, but that id is taken, and left alone",
+                row.id, command.name, command.instance_id,
+            )  # fmt: skip
+        elif taken.row.start_digest != digest:
             _log.warning(
                 "%s started %r as %s, but that id is taken: the %r that has it is left alone",
                 row.id, command.name, command.instance_id, taken.row.name,
             )  # fmt: skip
         return
-    started = new_instance(batch, command.name, command.instance_id, command.input)
+    tags = inherited(row)
+    started = new_instance(batch, command.name, command.instance_id, command.input, tags=tags)
     started.row.start_digest = digest
     batch.runnable.append(started.row.key)

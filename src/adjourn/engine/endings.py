@@ -9,6 +9,7 @@ from adjourn.engine.batch import Batch
 from adjourn.engine.bookkeeping import (
     answer_update,
     begin,
+    inherited,
     keep,
     open_items_of,
     set_status,
@@ -192,7 +193,7 @@ def continue_as_new(batch: Batch, instance: Instance, input: msgspec.Raw) -> Non
     _clear_open(batch, instance, None)
     instance.begin_execution(row.execution + 1)
     set_status(instance, Status.PENDING)
-    begin(batch, instance, input, parent=_parent(batch, row))
+    begin(batch, instance, input, parent=_parent(batch, row), tags=inherited(row))
     for message in carried:
         keep(batch, instance, msgspec.structs.replace(message, carried=True))
     batch.runnable.append(row.key)

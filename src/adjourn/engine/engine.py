@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from typing import assert_never
@@ -77,9 +77,9 @@ class Engine:
         """Results that met a full disk."""
         self.first: Message | None = None
         """A message that the thread took from the inbox while it slept."""
-        self.watchers: list[Callable[[list[str]], None]] = []
-        """Told, after each commit, the ids of which the inbox shows something new. Called on the
-        engine thread: they must not block or raise."""
+        self.watchers: list[Callable[[Mapping[str, str]], None]] = []
+        """Told, after each commit, the ids of which the inbox shows something new, with their
+        tenants. Called on the engine thread: they must not block or raise."""
         self.unclean = False
         self.disk_full = False
         """Whether the last step found no room; what it could not write is tried again."""
@@ -219,7 +219,7 @@ class Engine:
         batch.deliver()
         if batch.listed:
             for watcher in tuple(self.watchers):
-                watcher(sorted(batch.listed))
+                watcher(batch.listed)
         self.memory.trim(self.cache_size)
         self.store.checkpoint_if_due(idle=False)
 

@@ -26,6 +26,7 @@ from adjourn.engine.senders import check_sender
 from adjourn.errors import (
     InstanceExistsError,
     InstanceFinishedError,
+    InstanceNotFoundError,
     Refusal,
     TooManyEventsError,
     UnknownOrchestratorError,
@@ -33,9 +34,10 @@ from adjourn.errors import (
     WrongStateError,
 )
 from adjourn.model import codec, events
+from adjourn.model.actor import TENANT
 from adjourn.model.codec import NULL
 from adjourn.model.failure import FailureDetails
-from adjourn.model.ids import check_instance_id, check_name
+from adjourn.model.ids import check_instance_id, check_name, check_tenant
 from adjourn.model.state import to_microseconds
 from adjourn.model.status import Status
 
@@ -48,12 +50,16 @@ EVENT_BUFFER_LIMIT = 10_000  # unconsumed messages of one instance
 
 
 def start(batch: Batch, message: StartInstance) -> None:
-    """Answers whether a new instance (or execution) was started: (id, True or False)."""
+    """Answers whether a new instance (or execution) was started: (id, True or False).
+
+    Raises: InstanceExistsError, which says nothing of an instance of another tenant.
+    """
     check_instance_id(message.id)
     check_name("an orchestrator name", message.name)
     for name, value in message.tags.items():
         codec.check_text("A tag", name)
         codec.check_text(f"Tag {name!r}", value)
+    tenant = check_tenant(message.tags[TENANT]) if TENANT in message.tags else ""
     digest = bookkeeping.start_digest(message.name, message.input)
     registry = batch.memory.registry
     if message.name in registry.built_in:  # only ctx.approval may ask, and only as it asks
@@ -70,6 +76,8 @@ def start(batch: Batch, message: StartInstance) -> None:
             trace_context=message.trace_context,
             begins_at=message.start_at,
         )
+    elif found.row.tenant != tenant:
+        raise InstanceExistsError(message.id)
     elif _same_start(found, message, digest):
         batch.answer(message.reply, (message.id, False))
         return
@@ -156,6 +164,8 @@ def take_event(batch: Batch, message: RaiseEvent) -> EventAnswer:
         check_name("an event id", message.event_id)
     instance = batch.memory.find(message.id)
     row = instance.row
+    if message.sender and message.tenant != row.tenant:  # to its code that id is mere data
+        raise InstanceNotFoundError(message.id)
     check_sender(row, message)
     if message.event_id and _seen(batch, row.key, "event", message.event_id):
         return "duplicate"

@@ -62,6 +62,7 @@ def _of_approval(row: InstanceRow, rows: Rows, problem: str) -> InboxRow | None:
         shown = msgspec.json.decode(told, type=InboxRow)
     except msgspec.MsgspecError:
         return None
+    shown = msgspec.structs.replace(shown, tenant=row.tenant)
     if row.status is Status.TERMINATED:
         ended = None if row.finished_at is None else from_microseconds(row.finished_at)
         return msgspec.structs.replace(shown, status="cancelled", final=True, decided_at=ended)
@@ -76,6 +77,7 @@ def _of_event(row: InstanceRow, wait: WaitTask, rows: Rows, problem: str) -> Inb
         id=row.id,
         title=_title(row, rows),
         opened_at=wait.opened_at,
+        tenant=row.tenant,
         pattern="event",
         version=number_of(row, wait.sequence),
         kind=row.name,

@@ -60,6 +60,8 @@ class RaiseEvent(_Message, kw_only=True, gc=False):
     """Only to this wait, as `listing.number_of` counts them; 0 for whichever comes first."""
     sender: str = ""
     """The instance that sent it; empty when it came from outside."""
+    tenant: str = ""
+    """The sending instance's."""
     by: Actor | None = None
     """Who sent it, where a server knows."""
     reply: Reply | None = None

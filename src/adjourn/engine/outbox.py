@@ -31,7 +31,7 @@ def send(batch: Batch, row: InstanceRow, command: commands.SendEvent) -> None:
     """Delivered in this step, or put off to the next one when this has done enough of it."""
     if batch.room_for_events > 0:
         batch.room_for_events -= 1
-        batch.internal.append(_sent(row.id, row.execution, command))
+        batch.internal.append(_sent(row, row.execution, command))
     else:
         batch.add_timer((PUT_OFF_UNTIL, row.key, row.execution, row.length, PUT_OFF))
 
@@ -56,14 +56,17 @@ def send_now(batch: Batch, key: int, execution: int, number: int) -> None:
         _log.error("%s, row %d: an event cannot be sent: %s", sender.row.id, number, error)
         return
     if isinstance(event, events.EventSent):
-        batch.internal.append(_sent(sender.row.id, execution, event))
+        batch.internal.append(_sent(sender.row, execution, event))
 
 
-def _sent(sender: str, execution: int, asked: commands.SendEvent | events.EventSent) -> RaiseEvent:
+def _sent(
+    sender: InstanceRow, execution: int, asked: commands.SendEvent | events.EventSent
+) -> RaiseEvent:
     return RaiseEvent(
         id=asked.instance_id,
         name=asked.name,
         data=asked.data,
-        event_id=sent_event_id(sender, execution, asked.sequence),
-        sender=sender,
+        event_id=sent_event_id(sender.id, execution, asked.sequence),
+        sender=sender.id,
+        tenant=sender.tenant,
     )

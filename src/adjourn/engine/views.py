@@ -36,6 +36,7 @@ def state_of(store: Store, row: InstanceRow) -> InstanceState:
         updated_at=from_microseconds(row.updated_at),
         finished_at=None if row.finished_at is None else from_microseconds(row.finished_at),
         visible_at=None if row.visible_at is None else from_microseconds(row.visible_at),
+        tenant=row.tenant,
         parent_id=None if parent is None else parent.id,
         input=told.input,
         output=told.output,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
@@ -14,6 +15,9 @@ DECIDERS: frozenset[Role] = frozenset({"approver", "lead"})
 
 EVERY_TENANT = "*"
 """The tenant of those who look after all of them."""
+
+TENANT = "tenant"
+"""The tag that says whose an instance is. Without it, it is nobody's in particular: ""."""
 
 
 class Absent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -48,3 +52,53 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When they last proved who they are; None where the channel does not say."""
     stands_in_for: list[Absent] = []
     """Those who are away and have named them."""
+
+    @property
+    def shown_queues(self) -> list[str] | None:
+        """The recipients whose questions they are shown, besides what concerns themselves. None:
+        all of their tenant. People without a role have none; a key goes by its scopes."""
+        return self.queues if self.roles or self.scopes is not None else []
+
+
+def addresses_of(actor: Actor | Absent) -> list[str]:
+    """Everything in a list of recipients that means this actor: their id, `group:...`, `role:...`.
+    A person called "group:finance" is not that group. The roles of somebody who is away are not
+    handed on: whoever stands in for them decides by roles of their own."""
+    own = [] if actor.id.startswith(("group:", "role:")) else [actor.id]
+    groups = [f"group:{name}" for name in actor.groups]
+    roles = [] if isinstance(actor, Absent) else [f"role:{name}" for name in actor.roles]
+    return [*own, *groups, *roles]
+
+
+def concerns(
+    actor: Actor, *, to: Iterable[str], asked: Iterable[str], acted: Iterable[str]
+) -> bool:
+    """Whether a question of their tenant is shown to them: to a role that no queues narrow, always;
+    else where it is addressed to one of their queues, or concerns themselves.
+
+    That is: it is addressed to them, or to somebody in whose place they may decide; somebody asks
+    them something about it; or they have to do with it: requested it, hold it, decided it.
+    """
+    queues = actor.shown_queues
+    if queues is None:
+        return True
+    mine = addresses_of(actor)
+    theirs = [each for absent in absent_ones(actor) for each in addresses_of(absent)]
+    return (
+        (actor.id != "" and actor.id in acted)
+        or not {*queues, *mine, *theirs}.isdisjoint(to)
+        or not set(mine).isdisjoint(asked)
+    )
+
+
+def absent_ones(actor: Actor) -> list[Absent]:
+    """Those in whose place they may decide. Nobody stands in for themself, for an agent, or for a
+    key; and nobody hands on what was handed to them."""
+    if actor.agent:
+        return []
+    return [each for each in actor.stands_in_for if each.id != actor.id and is_person(each.id)]
+
+
+def is_person(id: str) -> bool:
+    """Whether it can be a person's: those of keys, groups and roles have a colon."""
+    return bool(id) and ":" not in id

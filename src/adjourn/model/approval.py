@@ -151,6 +151,8 @@ class ApprovalRequest(_Value, frozen=True, kw_only=True):
     recheck: Recheck | None = None
     reversible: bool = True
     """Whether the effect can be taken back afterwards. For the reviewer."""
+    fresh_sign_in: float | None = None
+    """Whoever approves it has signed in so many seconds ago at most. None: whenever."""
     watch: str = ""
     """As `watchers`, in questions that were asked when there was one at most."""
     watchers: dict[str, str] = {}

@@ -10,6 +10,9 @@ from adjourn.errors import InvalidIdError
 _INSTANCE_ID = re.compile(r"[A-Za-z0-9._:-]{1,200}\Z")
 INSTANCE_ID_RULE = "1 to 200 of A-Z a-z 0-9 . _ : -"
 
+_TENANT = re.compile(r"[a-z0-9_-]{1,60}\Z")
+TENANT_RULE = "1 to 60 of a-z 0-9 _ -"
+
 NAME_LIMIT = 200
 NAME_RULE = f"1 to {NAME_LIMIT} printable characters"
 
@@ -31,6 +34,16 @@ def check_name(noun: str, value: str) -> str:
     """
     if not 0 < len(value) <= NAME_LIMIT or not value.isprintable():
         raise InvalidIdError(noun, value, NAME_RULE)
+    return value
+
+
+def check_tenant(value: str) -> str:
+    """The tenant itself. Nobody starts anything in "*", which means all of them.
+
+    Raises: InvalidIdError.
+    """
+    if _TENANT.match(value) is None:
+        raise InvalidIdError("a tenant", value, TENANT_RULE)
     return value
 
 

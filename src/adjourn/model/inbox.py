@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from adjourn.model.actor import Absent, Actor, concerns
+
 ApprovalStatus = Literal[
     "open",
     "claimed",
@@ -23,7 +25,8 @@ ExecutionState = Literal["none", "queued", "running", "done", "failed", "unknown
 
 View = Literal["needs_me", "unclaimed", "overdue", "waiting", "snoozed", "decided", "all", "recent"]
 """needs_me: open, addressed to me (by name, group or role) or claimed by me, not snoozed by me,
-not voted on by me, not mine to request, not excluded. unclaimed: as needs_me, addressed to a group
+not voted on by me, not mine to request, not excluded; and what is addressed to somebody who is away
+and in whose place I may decide it. unclaimed: as needs_me, addressed to a group
 or role of mine, and nobody has claimed it. overdue: open and past due, that I may decide. waiting:
 open, and others must act: I requested it, I voted, or I asked a question that has no answer.
 snoozed: open, snoozed by me until later than now. decided: decided by me. recent: ended, by
@@ -38,6 +41,7 @@ class InboxRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     title: str
     opened_at: datetime
+    tenant: str = ""
     pattern: Literal["approval", "event"] = "approval"
     """The plain form is "event": an orchestrator that waits for an event called Approval."""
     kind: str = ""
@@ -50,8 +54,12 @@ class InboxRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     not_by: list[str] = []
     """The requester among them."""
     voted: list[str] = []
+    represented: list[str] = []
+    """In whose place some of them did."""
     asked_by: list[str] = []
     """Who asked a question that has no answer yet."""
+    asked: list[str] = []
+    """To whom questions were put, answered or not."""
     holder: str = ""
     requester: str = ""
     on_behalf_of: str = ""
@@ -84,6 +92,12 @@ class InboxQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What addresses this person: their id, `group:...`, `role:...`."""
     now: datetime
     view: View = "needs_me"
+    stands_in_for: list[Absent] = []
+    """In whose place this person may decide: `needs_me` and `overdue` show that, too."""
+    tenant: str | None = None
+    """Only of this tenant; None for all."""
+    within: list[str] | None = None
+    """Only what is addressed to one of these recipients, or concerns this person."""
     kind: str = ""
     group: str = ""
     """Only what is addressed to this recipient, as written in `to`."""
@@ -101,6 +115,13 @@ class InboxQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """due: earliest due first, those without last, then oldest. risk: high first, then due."""
     limit: int = 50
     page_token: str | None = None
+
+
+def is_shown(row: InboxRow, actor: Actor) -> bool:
+    """Whether an inbox of their tenant shows them this row: `concerns`."""
+    voted = (*row.voted, *row.represented)
+    acted = (row.requester, row.holder, *voted, *row.asked_by, *row.decided_by)
+    return concerns(actor, to=row.to, asked=row.asked, acted=acted)
 
 
 class InboxPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

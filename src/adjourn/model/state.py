@@ -38,6 +38,8 @@ class InstanceState(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     finished_at: datetime | None = None
     visible_at: datetime | None = None
+    tenant: str = ""
+    """Whose it is, for ever: as it was started, or as whatever started it."""
     parent_id: str | None = None
     input: msgspec.Raw | None = None
     output: msgspec.Raw | None = None

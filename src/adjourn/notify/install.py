@@ -73,10 +73,7 @@ def mail_of(
     people = People(directory, around.stands_in_for, around.fresh)
     password = password_of(settings.mail, around.environment)
 
-    def the_client(actor: Actor) -> Client:
-        return client
-
-    client_of = around.client_of or the_client
+    client_of = around.client_of or client.seen_by
     return Mail(settings.mail, password, settings.public_url, people, client_of, around.now)
 
 

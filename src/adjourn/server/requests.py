@@ -38,8 +38,17 @@ INTEGER_LIMIT = 2**63 - 1  # what the store can hold
 
 
 def client_of(request: Request) -> Client:
-    """The client that this application serves, as whoever asks may see things."""
-    client = engine_of(request)
+    """The client that this application serves, as far as whoever asks may see things, and as they
+    may see them. Where nobody signs in, nobody is as good as anybody; elsewhere nobody sees
+    anything.
+
+    Raises: NotSignedInError.
+    """
+    client, actor = engine_of(request), cast("Actor | None", request.state.actor)
+    if actor is not None:
+        client = client.seen_by(actor)
+    elif signs_in(request):
+        raise NotSignedInError
     return client.shown() if _for_people(request) else client
 
 

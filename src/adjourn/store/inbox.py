@@ -13,6 +13,7 @@ What the views of `adjourn.model.inbox` mean where their words leave a choice:
   without an amount is in no range.
 - Of `text`, the first fifty words count.
 - What is said of a person counts for nobody where `person` is empty.
+- Whoever stands in for several people decides what one of them at least might decide.
 
 How a row is found. All that seldom changes is a word in an index of words (FTS5), so that any
 conjunction of view and filters is one expression, and takes as long as there are matches. A few
@@ -81,7 +82,7 @@ _AMONG = """
 """
 
 _SHOWN = """
-    SELECT inbox_rows.row, inbox.execution, inbox.opened_at, instances.id
+    SELECT inbox_rows.row, inbox.execution, inbox.opened_at, instances.id, instances.tenant
     FROM inbox_rows JOIN inbox USING (instance) JOIN instances ON instances.key = instance
     WHERE instance = ?
 """
@@ -91,6 +92,12 @@ _UNDERIVED = f"""
     WHERE instance NOT IN (SELECT instance FROM inbox) LIMIT {_DERIVE_AT_ONCE}
 """
 
+
+_OF_TENANTS = f"""
+    SELECT instance, tenant FROM inbox_rows JOIN instances ON instances.key = instance
+    WHERE tenant > '' AND instance > ? ORDER BY instance LIMIT {_DERIVE_AT_ONCE}
+"""
+_ANY_TENANT = "SELECT 1 FROM instances WHERE tenant > '' LIMIT 1"
 
 _INDEXES = ("inbox_open_words", "inbox_ended_words")
 
@@ -140,6 +147,15 @@ class Inbox:
         while found := self._run(_UNDERIVED, ()):
             for key, text in found:
                 self._write_row(key, text, None, msgspec.json.decode(text, type=InboxRow))
+
+    def take_tenants(self) -> None:
+        """Say in each row whose it is, after a migration has said so of the instances."""
+        last = 0
+        while found := self._run(_OF_TENANTS, (last,)):
+            for last, tenant in found:
+                row = _read(self._text(last) or "")
+                if row is not None:
+                    self._put(last, replace(row, tenant=tenant))
 
     def _put(self, key: int, row: InboxRow) -> None:
         text = msgspec.json.encode(row).decode()
@@ -192,20 +208,29 @@ class Inbox:
     # Reading one.
 
     def row(self, key: int) -> InboxRow | None:
-        """As it was put, with its execution; one that is damaged says so in its `problem`."""
-        for text, execution, opened_at, id in self._run(_SHOWN, (key,)):
+        """As it was put, with its execution; one that is damaged says so in its `problem`. Whose it
+        is, its instance says, also then."""
+        for text, execution, opened_at, id, tenant in self._run(_SHOWN, (key,)):
             row = _read(text)
             if row is None:  # one damaged row must not hide all the others
                 opened = from_microseconds(opened_at)
                 row = InboxRow(id=id, title=id, opened_at=opened, problem=_DAMAGED)
-            return row if row.execution == execution else replace(row, execution=execution)
+            if (row.execution, row.tenant) == (execution, tenant):
+                return row
+            return replace(row, execution=execution, tenant=tenant)
         return None
+
+    def _of_all(self, query: InboxQuery) -> InboxQuery:
+        """Where there are no tenants, the rows without one are all rows: nothing to look for."""
+        if query.tenant == "" and not self._run(_ANY_TENANT, ()):
+            return replace(query, tenant=None)
+        return query
 
     # Counting.
 
     def counts(self, query: InboxQuery) -> Counts:
         """Rows of every view under the filters of `query`, each at most `Limits.count`."""
-        question = Question(query)
+        question = Question(self._of_all(query))
         found: Counts = dict.fromkeys(get_args(View), 0)
         for whole, parts in _PARTS.items():
             if not question.is_filtered:
@@ -244,6 +269,7 @@ class Inbox:
 
     def page(self, query: InboxQuery) -> InboxPage:
         """One page. Raises: InvalidIdError for a token that is none of this view and order."""
+        query = self._of_all(query)
         order, limit = order_of(query), max(query.limit, 0)
         after = None if query.page_token is None else read_token(order, query.page_token)
         found = self._first(query, order, after, limit + 1)

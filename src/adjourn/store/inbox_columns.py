@@ -61,10 +61,15 @@ RANKS = ("high", "medium", "low")
 
 ADDRESSED, EXCLUDED, REQUESTER = "addressed", "excluded", "requester"
 HOLDER, VOTED, ASKED, SNOOZED, DECIDED = "holder", "voted", "asked", "snoozed", "decided"
+QUESTIONED, TENANT = "questioned", "tenant"
 KIND, RISK, POLICY, CASE = "kind", "risk", "policy", "case"
 AMOUNT, OPENED, DUE = "amount", "opened", "deadline"
 TO_EVERYBODY = words.fact("everybody", "")
 UNHELD = words.fact("unheld", "")
+TENANTED = words.fact("tenanted", "")
+"""Of every row with a tenant. Rows without one have the words that they had before tenants came."""
+EVERYTHING = [words.fact(RISK, risk) for risk in RANKS]
+"""Every row has one of these."""
 
 
 def indexed(row: InboxRow) -> tuple[Any, ...]:
@@ -72,7 +77,8 @@ def indexed(row: InboxRow) -> tuple[Any, ...]:
     return (
         row.status, row.pattern, row.title, row.id, row.case, row.requester, row.on_behalf_of,
         row.kind, row.risk, row.policy, row.to, row.not_by, row.voted, row.asked_by, row.holder,
-        row.snoozed.keys(), row.decided_by, row.amount, row.opened_at, row.due_at,
+        row.snoozed.keys(), row.decided_by, row.tenant, row.asked, row.represented, row.amount,
+        row.opened_at, row.due_at,
     )  # fmt: skip
 
 
@@ -95,17 +101,20 @@ def facts_of(row: InboxRow) -> str:
         found.add(TO_EVERYBODY)
     if not row.holder:
         found.add(UNHELD)
+    if row.tenant:
+        found.add(TENANTED)
     return f" {' '.join(found)} "
 
 
 def _facts(row: InboxRow) -> list[tuple[str, str]]:
     found = [(REQUESTER, row.requester), (KIND, row.kind), (RISK, row.risk), (POLICY, row.policy)]
-    found += [(CASE, row.case), (HOLDER, row.holder)]
+    found += [(CASE, row.case), (HOLDER, row.holder), (TENANT, row.tenant)]
     for name, people in (
         (ADDRESSED, row.to),
         (EXCLUDED, row.not_by),
-        (VOTED, row.voted),
+        (VOTED, [*row.voted, *row.represented]),
         (ASKED, row.asked_by),
+        (QUESTIONED, row.asked),
         (SNOOZED, row.snoozed),
         (DECIDED, row.decided_by),
     ):

@@ -12,6 +12,7 @@ from typing import Any, assert_never
 import msgspec
 
 from adjourn.errors import InvalidIdError
+from adjourn.model.actor import Absent, addresses_of
 from adjourn.model.inbox import InboxQuery, View
 from adjourn.model.state import to_microseconds
 from adjourn.store import inbox_columns as of
@@ -50,6 +51,9 @@ class Given(dict[str, Any]):
 Group = Sequence[str]
 """Words, of which a row has one at least."""
 
+Unless = tuple[Group, Sequence[str]]
+"""A group, and the words of which such a row has none."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Condition:
@@ -57,6 +61,8 @@ class Condition:
 
     facts: list[Group] = field(default_factory=list[Group])
     """Told to both."""
+    either: list[Sequence[Unless]] = field(default_factory=list[Sequence[Unless]])
+    """Of each of these, one at least holds of a row. Told to both."""
     unwanted: list[str] = field(default_factory=list[str])
     """Facts that none of the rows has. Told to both."""
     hints: list[Group] = field(default_factory=list[Group])
@@ -71,6 +77,7 @@ class Condition:
     def __and__(self, other: Condition) -> Condition:
         return Condition(
             facts=self.facts + other.facts,
+            either=self.either + other.either,
             unwanted=self.unwanted + other.unwanted,
             hints=self.hints + other.hints,
             checks=self.checks + other.checks,
@@ -81,13 +88,17 @@ class Condition:
     @property
     def expression(self) -> str:
         """For the index. Empty where it holds of all rows."""
-        return words.expression([*self.facts, *self.hints], self.unwanted)
+        either = [[words.unless(*each) for each in several] for several in self.either]
+        wanted = [*self.facts, *either, *self.hints]
+        if self.unwanted and not wanted:  # nothing but what is not wanted cannot be looked for
+            wanted.append(of.EVERYTHING)
+        return words.expression(wanted, self.unwanted)
 
     def asked(self, given: Given) -> str:
         """All of it, of `inbox` and of `inbox_rows AS found`. Empty where it holds of all rows."""
         groups = [_has_one(group, given) for group in self.facts]
-        without = f"NOT {_has_one(self.unwanted, given)}" if self.unwanted else ""
-        return both(*self.checks, *self.hinted, *groups, without, self.keyed)
+        groups += [_either(several, given) for several in self.either]
+        return both(*self.checks, *self.hinted, *groups, _without(self.unwanted, given), self.keyed)
 
 
 def _has_one(group: Group, given: Given) -> str:
@@ -96,6 +107,15 @@ def _has_one(group: Group, given: Given) -> str:
         chunks = (parts[at : at + _DEEPEST] for at in range(0, len(parts), _DEEPEST))
         parts = [f"({' OR '.join(chunk)})" for chunk in chunks]
     return f"({' OR '.join(parts)})"
+
+
+def _without(unwanted: Sequence[str], given: Given) -> str:
+    return f"NOT {_has_one(unwanted, given)}" if unwanted else ""
+
+
+def _either(several: Sequence[Unless], given: Given) -> str:
+    parts = (both(_has_one(one, given), _without(none, given)) for one, none in several)
+    return f"({' OR '.join(f'({part})' for part in parts)})"
 
 
 _DEEPEST = 50  # SQLite takes an expression 1,000 deep, and a person may be in more groups
@@ -114,12 +134,35 @@ def filters_of(query: InboxQuery, given: Given) -> Condition:
     ):
         if value:
             found.facts.append([words.fact(name, value)])
+    if query.tenant is not None:
+        _add_tenant(found, query.tenant)
+    if query.within is not None:
+        found.facts.append(_concerned(query, query.within))
     if query.risk in of.RANKS:
         found.hinted.append(f"inbox.risk_order = {of.RANKS.index(query.risk)}")
     looked_for = list(dict.fromkeys(words.fold(query.text).split()))
     _add_text(found, looked_for[:MOST_WORDS], given)
     _add_amounts(found, query.amount_from, query.amount_to, given)
     _add_openings(found, query.opened_after, query.opened_before, given)
+    return found
+
+
+def _add_tenant(found: Condition, tenant: str) -> None:
+    if tenant:
+        found.facts.append([words.fact(of.TENANT, tenant)])
+    else:
+        found.unwanted.append(of.TENANTED)
+
+
+def _concerned(query: InboxQuery, queues: Sequence[str]) -> Group:
+    """As `adjourn.model.actor.concerns` says. What is addressed to nobody is in no queue."""
+    others = [each for absent in query.stands_in_for for each in addresses_of(absent)]
+    addressed = dict.fromkeys([*queues, *query.recipients, *others])
+    found = [words.fact(of.ADDRESSED, each) for each in addressed]
+    found += [words.fact(of.QUESTIONED, each) for each in query.recipients]
+    if query.person:
+        did = (of.REQUESTER, of.HOLDER, of.VOTED, of.ASKED, of.DECIDED)
+        found += [words.fact(part, query.person) for part in did]
     return found
 
 
@@ -169,6 +212,7 @@ class Me:
     def __init__(self, query: InboxQuery, given: Given) -> None:
         self._person = query.person
         self._recipients = list(dict.fromkeys(query.recipients))
+        self._absent = query.stands_in_for
         self._now = to_microseconds(query.now)
         self._given_now = given.bind(self._now)
         self._snoozed = (
@@ -180,7 +224,7 @@ class Me:
         """The rows of a view: one of these holds of each, and never two."""
         match view:
             case "needs_me":
-                return self._awake(Condition(facts=[self._mine], unwanted=self._kept_away))
+                return self._awake(self._decidable)
             case "unclaimed":
                 groups = [each for each in self._recipients if each.startswith(_MANY)]
                 facts: list[Group] = [[of.UNHELD], _addressed(groups)]
@@ -188,8 +232,7 @@ class Me:
             case "overdue":
                 past = words.span(of.DUE, 0, words.hour(self._now))
                 checks = [f"inbox.due_order <= {self._given_now}"]
-                mine = Condition(facts=[self._mine], unwanted=self._kept_away)
-                return [mine & Condition(hints=[past], checks=checks)]
+                return [self._decidable & Condition(hints=[past], checks=checks)]
             case "waiting":
                 parts = (of.REQUESTER, of.VOTED, of.ASKED)
                 return [Condition(facts=[[self._i_am(part) for part in parts]])]
@@ -206,6 +249,14 @@ class Me:
         return words.fact(part, self._person) if self._person else words.NOBODYS
 
     @property
+    def _decidable(self) -> Condition:
+        """Mine; or of somebody who is away, who themself might decide it."""
+        if not self._absent:
+            return Condition(facts=[self._mine], unwanted=self._kept_away)
+        theirs = [_in_place_of(absent) for absent in self._absent]
+        return Condition(either=[[(self._mine, []), *theirs]], unwanted=self._kept_away)
+
+    @property
     def _mine(self) -> Group:
         return [*_addressed(self._recipients), self._i_am(of.HOLDER)]
 
@@ -219,6 +270,13 @@ class Me:
         snoozed = self._i_am(of.SNOOZED)
         over = Condition(facts=[[snoozed]], keyed=f"NOT {self._snoozed}")
         return [condition & Condition(unwanted=[snoozed]), over & condition]
+
+
+def _in_place_of(absent: Absent) -> Unless:
+    theirs = addresses_of(absent)
+    kept_away = [words.fact(part, absent.id) for part in (of.REQUESTER, of.VOTED)]
+    kept_away += [words.fact(of.EXCLUDED, each) for each in theirs]
+    return [words.fact(of.ADDRESSED, each) for each in theirs], kept_away
 
 
 def _addressed(recipients: Iterable[str]) -> Group:

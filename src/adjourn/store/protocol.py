@@ -60,6 +60,8 @@ class InstanceRow(msgspec.Struct, kw_only=True, gc=False):
     start_digest: bytes = b""
     """Digest of name and input of the start, for idempotent starts."""
     tags: str = "{}"
+    tenant: str = ""
+    """Written once: a later update of the row does not change it."""
 
 
 @dataclass(slots=True)
@@ -117,6 +119,8 @@ class Query:
     created_from: int | None = None
     created_to: int | None = None
     where: Sequence[tuple[str, Attribute]] = ()
+    tenant: str | None = None
+    """None: of all tenants."""
     newest_first: bool = False
     after_key: int | None = None
     limit: int = 100

@@ -5,10 +5,10 @@ from __future__ import annotations
 INSTANCE_COLUMNS = (
     "key, id, name, version, execution, status, length, turned, head, created_at, updated_at, "
     "finished_at, visible_at, parent, parent_execution, parent_sequence, running, "
-    "pending_events, waiting_for, custom_status, problem, start_digest, tags"
+    "pending_events, waiting_for, custom_status, problem, start_digest, tags, tenant"
 )
 
-INSERT_INSTANCE = f"INSERT INTO instances ({INSTANCE_COLUMNS}) VALUES ({', '.join('?' * 23)})"
+INSERT_INSTANCE = f"INSERT INTO instances ({INSTANCE_COLUMNS}) VALUES ({', '.join('?' * 24)})"
 
 UPDATE_INSTANCE = """
     UPDATE instances SET created_at = ?, parent = ?, parent_execution = ?, parent_sequence = ?,

@@ -219,6 +219,7 @@ class SQLiteStore:
                 for _ in self._db.execute(script):
                     pass
             self._inbox.derive_missing()
+            self._inbox.take_tenants()
             self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self._db.execute(f"PRAGMA user_version = {len(_migrations())}")
 
@@ -497,7 +498,7 @@ def _insert_values(row: InstanceRow) -> tuple[Any, ...]:
         row.key, row.id, row.name, row.version, row.execution, row.status.value, row.length,
         row.turned, row.head, row.created_at, row.updated_at, row.finished_at, row.visible_at,
         row.parent, row.parent_execution, row.parent_sequence, row.running, row.pending_events,
-        row.waiting_for, row.custom_status, row.problem, row.start_digest, row.tags,
+        row.waiting_for, row.custom_status, row.problem, row.start_digest, row.tags, row.tenant,
     )  # fmt: skip
 
 
@@ -522,6 +523,7 @@ def _instance(row: tuple[Any, ...]) -> InstanceRow:
         key, id, name, version, execution, status, length, turned, head, created_at, updated_at,
         finished_at, visible_at, parent, parent_execution, parent_sequence, running,
         pending_events, waiting_for, custom_status, problem, start_digest, tags,
+        tenant,
     ) = row  # fmt: skip
     if status not in Status.__members__.values():  # a flipped bit may leave anything
         raise HistoryDamagedError(str(id), execution, 0, f"its status reads {status!r}")
@@ -532,6 +534,7 @@ def _instance(row: tuple[Any, ...]) -> InstanceRow:
         parent_execution=parent_execution, parent_sequence=parent_sequence, running=running,
         pending_events=pending_events, waiting_for=waiting_for, custom_status=custom_status,
         problem=problem, start_digest=start_digest, tags=tags,
+        tenant=tenant,
     )  # fmt: skip
 
 
@@ -543,6 +546,8 @@ def _list_query(query: Query) -> tuple[str, tuple[Any, ...]]:
         conditions.append(condition)
         bindings.extend(values)
 
+    if query.tenant is not None:
+        require("tenant = ?", query.tenant)
     if query.statuses:
         require(f"status IN ({_marks(query.statuses)})", *(s.value for s in query.statuses))
     if query.names:

@@ -145,6 +145,12 @@ NOBODYS = fact("nobodys", "")
 """A word that no row has."""
 
 
+def unless(group: Sequence[str], unwanted: Sequence[str]) -> str:
+    """Rows that have one word or more of the group, and none that is unwanted."""
+    found = " OR ".join(group) or NOBODYS
+    return f"(({found}) NOT ({' OR '.join(unwanted)}))" if unwanted else found
+
+
 def expression(wanted: Iterable[Sequence[str]], unwanted: Sequence[str]) -> str:
     """Rows that have one word or more of each group, and none that is unwanted. Empty for all."""
     groups = [" OR ".join(group) or NOBODYS for group in wanted]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -43,12 +44,16 @@ class Box(Protocol):
 
     def inbox_row(self, id: str) -> InboxRow | None: ...
 
+    @property
+    def now(self) -> datetime: ...
+
     def next_number(self) -> int: ...
 
 
 class SandboxApproval:
     """One question in a sandbox. `by` is a person's id, who then is an approver of the group that
-    the inbox was opened for, or a whole Actor. Each method raises what `client.approvals.act` does.
+    the inbox was opened for and has signed in just now, or a whole Actor. Each method raises what
+    `client.approvals.act` does.
     """
 
     def __init__(self, box: Box, row: InboxRow, group: str) -> None:
@@ -77,7 +82,13 @@ class SandboxApproval:
 
     def _approver(self, person: str) -> Actor:
         groups = [self._group] if self._group else []
-        return Actor(id=person, groups=groups, roles=["approver"], channel="sandbox")
+        return Actor(
+            id=person,
+            groups=groups,
+            roles=["approver"],
+            channel="sandbox",
+            signed_in_at=self._box.now,
+        )
 
     @property
     def _seen(self) -> int:

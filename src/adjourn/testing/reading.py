@@ -50,7 +50,7 @@ class ReadingBackend:
     async def history(self, id: str, execution: int | None) -> list[HistoryEntry]:
         return self._box.history(id, execution=execution)
 
-    def watch_inbox(self) -> AsyncIterator[list[str]]:
+    def watch_inbox(self, tenant: str | None = None) -> AsyncIterator[list[str]]:
         _refuse()
 
     async def start(self, *_: Any, **__: Any) -> bool:

@@ -187,6 +187,7 @@ class Sandbox:
         id: str,
         on_conflict: OnConflict = "error",
         start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> SandboxHandle[O]: ...
     @overload
     def start(
@@ -198,6 +199,7 @@ class Sandbox:
         id: str,
         on_conflict: OnConflict = "error",
         start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> SandboxHandle[Any]: ...
     def start(
         self,
@@ -208,6 +210,7 @@ class Sandbox:
         id: str,
         on_conflict: OnConflict = "error",
         start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> SandboxHandle[Any]:
         """As `Client.start`, then runs until nothing is left to do."""
         name = orchestrator.name if isinstance(orchestrator, Orchestrator) else str(orchestrator)
@@ -219,6 +222,7 @@ class Sandbox:
                 input=text,
                 on_conflict=on_conflict,
                 start_at=start_at,
+                tags=dict(tags or {}),
                 reply=reply,
             )
         )
@@ -331,6 +335,11 @@ class Sandbox:
         client = Client(self.app, ReadingBackend(self))
         client.approvals = Approvals(client.backend, self.clock)
         return client
+
+    @property
+    def now(self) -> datetime:
+        """The moment on the virtual clock."""
+        return self.clock.now()
 
     def next_number(self) -> int:
         """1, 2, 3, ...: of what is sent without an id of its own."""

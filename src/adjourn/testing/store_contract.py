@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest import SkipTest
@@ -18,6 +19,8 @@ from unittest import SkipTest
 from msgspec.structs import replace
 
 from adjourn.errors import FencedError, StorageError, StorageFullError
+from adjourn.model.actor import Absent
+from adjourn.model.inbox import InboxQuery, InboxRow
 from adjourn.model.status import Status
 from adjourn.store.protocol import Changes, HistoryRow, InstanceRow, Query, Store
 
@@ -354,6 +357,109 @@ class StoreContract:
             assert _keys(store, where=[("team", "red"), ("size", 3)]) == [2]
             assert _keys(store, where=[("team", "red")], id_prefix="order-1") == [1]
 
+    # Tenants.
+
+    def test_a_list_is_of_one_tenant_or_of_all(self, tmp_path: Path) -> None:
+        rows = [
+            instance_row(1, tenant="acme"),
+            instance_row(2),
+            instance_row(3, tenant="acme", status=Status.SUSPENDED),
+            instance_row(4, tenant="acme-2"),
+        ]
+        with self.opened(tmp_path) as store:
+            store.commit(inserted(*rows, attributes=[(1, "team", "red"), (2, "team", "red")]))
+            assert _keys(store) == [1, 2, 3, 4]
+            assert _keys(store, tenant="acme") == [1, 3]
+            assert _keys(store, tenant="") == [2]
+            assert _keys(store, tenant="nobodys") == []
+            assert _keys(store, tenant="acme", statuses=[Status.SUSPENDED]) == [3]
+            assert _keys(store, tenant="acme", where=[("team", "red")]) == [1]
+            assert _keys(store, tenant="acme", newest_first=True, limit=1) == [3]
+            assert _keys(store, tenant="acme", newest_first=True, after_key=3) == [1]
+
+    def test_an_instance_stays_its_tenants(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as store:
+            store.commit(inserted(instance_row(1, tenant="acme")))
+            other = instance_row(1, tenant="beta", length=2)
+            store.commit(Changes(updated=[other]))
+            store.commit(Changes(advanced=[other]))
+            found = store.load(1)
+            assert found is not None and (found.tenant, found.length) == ("acme", 2)
+
+    def test_the_inbox_is_of_one_tenant_or_of_all(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as store:
+            rows = [instance_row(1, tenant="acme"), instance_row(2), instance_row(3, tenant="beta")]
+            shown = [_asked("a", tenant="acme"), _asked("b"), _asked("c", tenant="beta")]
+            store.commit(inserted(*rows, inbox=[*enumerate(shown, 1)]))
+            assert _ids(store) == ["a", "b", "c"]
+            assert _ids(store, tenant="acme") == ["a"]
+            assert _ids(store, tenant="") == ["b"]
+            assert _ids(store, tenant="nobodys") == []
+            assert _ids(store, tenant="acme", view="all", order="newest") == ["a"]
+            assert _ids(store, tenant="acme", text="refund a") == ["a"]
+            assert _ids(store, tenant="acme", text="refund b") == []
+            counts = store.inbox_counts(_query(tenant="acme"))
+            assert (counts["needs_me"], counts["all"], counts["recent"]) == (1, 1, 0)
+            found = store.inbox_row(1)
+            assert found is not None and found.tenant == "acme"
+
+    def test_an_inbox_within_queues_shows_these_and_what_concerns_the_person(
+        self, tmp_path: Path
+    ) -> None:
+        others: dict[str, dict[str, Any]] = {
+            "addressed": {"to": ["group:finance"]},
+            "queue": {"to": ["group:legal"]},
+            "requested": {"requester": "lena"},
+            "held": {"holder": "lena"},
+            "voted": {"voted": ["lena"]},
+            "in_my_place": {"represented": ["lena"]},
+            "asked": {"asked": ["group:finance"]},
+            "asking": {"asked_by": ["lena"]},
+            "absent": {"to": ["group:support"]},
+            "foreign": {"to": ["omar"], "holder": "omar", "asked": ["omar"]},
+            "everybodys": {"to": [], "pattern": "event"},
+        }
+        rows = [instance_row(key) for key in range(1, len(others) + 1)]
+        shown = [
+            (key, _asked(id, **{"to": ["omar"], **fields}))
+            for key, (id, fields) in enumerate(others.items(), 1)
+        ]
+        mine: dict[str, Any] = {
+            "recipients": ["lena", "group:finance"],
+            "within": ["group:legal"],
+            "view": "all",
+        }
+        with self.opened(tmp_path) as store:
+            store.commit(inserted(*rows, inbox=[*shown]))
+            absent = [Absent(id="grace", groups=["support"])]
+            ids = _ids(store, **mine, stands_in_for=absent)
+            assert ids == [id for id in others if id not in ("foreign", "everybodys")]
+            assert "absent" not in _ids(store, **mine)
+            assert store.inbox_counts(_query(**mine))["all"] == len(others) - 3
+            assert len(_ids(store, **{**mine, "within": None})) == len(others)
+
+    def test_an_inbox_shows_what_somebody_absent_might_decide(self, tmp_path: Path) -> None:
+        absent = [Absent(id="grace", groups=["legal"]), Absent(id="noor")]
+        others: dict[str, dict[str, Any]] = {
+            "theirs": {"to": ["group:legal"]},
+            "either": {"to": ["grace", "noor"], "not_by": ["grace"]},
+            "own request": {"to": ["group:legal"], "requester": "grace"},
+            "excluded": {"to": ["grace"], "not_by": ["group:legal"]},
+            "voted": {"to": ["grace"], "voted": ["grace"]},
+            "voted for": {"to": ["grace"], "represented": ["grace"]},
+            "I voted": {"to": ["grace"], "voted": ["lena"]},
+            "mine to request": {"to": ["grace"], "requester": "lena"},
+            "I am excluded": {"to": ["grace"], "not_by": ["lena"]},
+            "somebody's": {"to": ["omar"]},
+        }
+        rows = [instance_row(key) for key in range(1, len(others) + 1)]
+        shown = [(key, _asked(id, **fields)) for key, (id, fields) in enumerate(others.items(), 1)]
+        with self.opened(tmp_path) as store:
+            store.commit(inserted(*rows, inbox=[*shown]))
+            assert _ids(store, stands_in_for=absent) == ["theirs", "either"]
+            assert store.inbox_counts(_query(stands_in_for=absent))["needs_me"] == 2
+            assert _ids(store) == []
+
     # Housekeeping.
 
     def test_housekeeping_changes_nothing_that_can_be_read(self, tmp_path: Path) -> None:
@@ -391,6 +497,25 @@ def _keys(store: Store, **conditions: Any) -> list[int]:
     return [row.key for row in store.list(Query(**conditions))]
 
 
+_NOW = datetime(2026, 1, 1, 9, 0, tzinfo=UTC)
+
+
+def _asked(id: str, **fields: Any) -> InboxRow:
+    """A question to Lena, unless it says to whom."""
+    given: dict[str, Any] = {"to": ["lena"], "title": f"Refund {id}", "opened_at": _NOW, **fields}
+    return InboxRow(id=id, **given)
+
+
+def _query(**fields: Any) -> InboxQuery:
+    given: dict[str, Any] = {"person": "lena", "recipients": ["lena"], "order": "oldest", **fields}
+    return InboxQuery(now=_NOW, **given)
+
+
+def _ids(store: Store, **fields: Any) -> list[str]:
+    """Of the rows on the first page; rows that were opened at one moment come by their keys."""
+    return [row.id for row in store.inbox(_query(**fields)).rows]
+
+
 def _large(key: int) -> Changes:
     """Some megabytes of history."""
     rows = [history_row(key, number, '"' + "x" * 100_000 + '"') for number in range(1, 41)]
@@ -405,6 +530,7 @@ def _full_row() -> InstanceRow:
         visible_at=4_000_000_000_000_000, parent=1, parent_execution=1, parent_sequence=5,
         running=2, pending_events=3, waiting_for='["Approval","é"]', custom_status='{"a":1}',
         problem="the code changed", start_digest=b"0123456789abcdef", tags='{"team":"red"}',
+        tenant="acme_2-x",
     )  # fmt: skip
 
 

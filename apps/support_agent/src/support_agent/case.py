@@ -6,7 +6,7 @@ does what they decided, once, and tells the customer and the talk that the case 
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Literal, TypedDict
@@ -55,6 +55,9 @@ MEDIUM = Decimal(60)
 HIGH = Decimal(150)
 """From here on finance decides, and the page asks to hold the button."""
 TWO_PEOPLE = Decimal(400)
+SIGNED_IN_LATELY = Decimal(500)
+"""From here on whoever approves it proves again who they are."""
+LATELY = "5m"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,9 @@ class OrderFacts:
     refundable: Decimal
     facts: dict[str, str]
     policy: Passage | None = None
+    fresh_sign_in: str = ""
+    """How long ago whoever approves it has signed in at most. It is fixed when the case opens, and
+    stands here so that cases which opened before anybody was asked for it go on as they began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +170,7 @@ async def refund_case(ctx: Context, request: Request) -> str:
         expires="7d",
         recheck=rechecking(refundable, request.order_number),
         reversible=False,
+        fresh_sign_in=order.fresh_sign_in or None,
         **_who_decides(request.amount),
     )  # fmt: skip
     match decision:
@@ -341,6 +348,8 @@ def open_request(request: Request) -> OrderFacts:
         key = current_activity().idempotency_key
         cases.move_case(session, request.case_id, "pending_approval", key=key)
         facts = _facts_of(session, request.order_number, request.case_id)
+    if request.amount >= SIGNED_IN_LATELY:
+        facts = replace(facts, fresh_sign_in=LATELY)
     HUB.publish(request.talk_id, Changed())
     return facts
 

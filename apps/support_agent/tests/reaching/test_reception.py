@@ -17,7 +17,9 @@ from apps.support_agent.tests.reaching.scene import (
     Scene,
     playing,
 )
+from support_agent import case
 from support_agent.case import Request, refund_case
+from support_agent.channels import reception
 from support_agent.channels.port import (
     Address,
     Message,
@@ -214,6 +216,32 @@ def test_what_is_of_high_risk_is_rejected_on_a_card_and_approved_in_the_dashboar
         assert reply.code == 422 and "in the dashboard" in reply.words
         reply = await scene.decide("t/grace", card, action="reject", comment="It did come.")
         assert reply.code == 200
+
+    play(test)
+
+
+def test_what_asks_for_a_recent_sign_in_leads_to_the_dashboard(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No channel says when somebody signed in, so none can approve it: also one that has no rule of
+    its own against it."""
+    monkeypatch.setattr(case, "SIGNED_IN_LATELY", Decimal(0))
+
+    async def test(scene: Scene) -> None:
+        await scene.write("t/lena", "")
+        await scene.open_case()
+        [card] = await scene.until(lambda: scene.cards("t/lena"))
+        assert card.allowed == ("reject",)
+        assert card.status == "Approve it in the dashboard: it asks you to sign in again"
+
+        reply = await scene.decide("t/lena", card)
+        assert (reply.code, reply.words) == (
+            422,
+            "Approve it in the dashboard: it asks you to sign in again. Nothing changed.",
+        )
+        monkeypatch.setattr(reception, "fits", lambda view, decision: True)
+        reply = await scene.decide("t/lena", card)
+        assert reply.code == 403 and "sign in again, and approve it there" in reply.words
 
     play(test)
 

@@ -155,7 +155,13 @@ def text_of(part: Response) -> str:
 
 def _since(view: ApprovalView, version: int, visit: Visit) -> list[Told]:
     changes = [
-        {"what": each.what, "by": each.by, "at": each.at, "detail": each.detail}
+        {
+            "what": each.what,
+            "by": each.by,
+            "at": each.at,
+            "detail": each.detail,
+            "through": each.through,
+        }
         for each in view.state.changes
         if each.version > version
     ]

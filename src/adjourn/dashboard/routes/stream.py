@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from adjourn.dashboard.desk import Visit, identified, visit_of
 from adjourn.dashboard.streams import TooManyStreamsError
+from adjourn.model.actor import EVERY_TENANT
 
 router = APIRouter()
 
@@ -28,14 +29,15 @@ async def stream(request: Request) -> Response:
 
 
 async def _told(visit: Visit) -> AsyncIterator[str]:
-    """Ends for somebody who is signed out or disabled meanwhile: with the next word, which comes
-    within a beat."""
-    desk, looked = visit.desk, visit.now
+    """Ends for somebody who is signed out, disabled or moved meanwhile: with the next word, which
+    comes within a beat."""
+    desk, looked, me = visit.desk, visit.now, visit.actor
+    tenant = None if me.tenant == EVERY_TENANT else me.tenant
     yield "retry: 2000\n\n"
-    async for word, number in desk.streams.listen(visit.actor.id):
+    async for word, number in desk.streams.listen(me.id, tenant=tenant):
         now = desk.clock()
         if now - looked >= LOOK_AGAIN:
             looked, actor = now, await identified(visit.request, desk.people)
-            if actor is None or actor.id != visit.actor.id:
+            if actor is None or (actor.id, actor.tenant) != (me.id, me.tenant):
                 return
         yield f"id: {number}\nevent: {word}\ndata: {number}\n\n"

@@ -63,11 +63,12 @@ class EntryView:
     short_hash: str
 
 
-def sentence(what: str, by: str, names: Names) -> tuple[str, str]:
-    """Who, and what they did; nobody where it happened by itself."""
+def sentence(what: str, by: str, names: Names, through: str = "") -> tuple[str, str]:
+    """Who, and what they did, and in whose place; nobody where it happened by itself."""
     other = plain(what.replace("_", " "))
     if by:
-        return names(by), VERBS.get(what, other)
+        place = f" for {names(through)}" if through else ""
+        return names(by), VERBS.get(what, other) + place
     return "", EVENTS.get(what, other)
 
 
@@ -75,7 +76,7 @@ def entry_views(entries: Sequence[AuditEntry], names: Names, now: datetime) -> l
     """All lines, oldest first."""
     found: list[EntryView] = []
     for entry in entries:
-        who, what = sentence(entry.what, entry.by, names)
+        who, what = sentence(entry.what, entry.by, names, entry.through)
         found.append(
             EntryView(
                 number=entry.number,

@@ -11,6 +11,7 @@ import msgspec
 
 from adjourn.approvals import machine
 from adjourn.approvals.fields import ProposalField
+from adjourn.approvals.state import Vote
 from adjourn.approvals.text import capital, one_line, plain
 from adjourn.client.approvals import ApprovalView
 from adjourn.dashboard.body import field_texts
@@ -198,7 +199,7 @@ def facts(view: ApprovalView, names: Names, now: datetime) -> list[Fact]:
     if state.status not in ENDED:
         found.append(_due(view, now))
     if request.need > 1:
-        voters = listed([names.you(vote.by) for vote in state.votes])
+        voters = listed([_voter(vote, names) for vote in state.votes])
         found.append(Fact("Approvals", f"{len(state.votes)} of {request.need}", note=voters))
     if request.policy:
         found.append(Fact("Policy", plain(request.policy)))
@@ -209,6 +210,11 @@ def facts(view: ApprovalView, names: Names, now: datetime) -> list[Fact]:
         href = f"/instances/{view.parent_id}" if view.parent_id else ""
         found.append(Fact("Case", plain(case), href=href))
     return found
+
+
+def _voter(vote: Vote, names: Names) -> str:
+    place = f" for {names.you(vote.through)}" if vote.through else ""
+    return names.you(vote.by) + place
 
 
 def _due(view: ApprovalView, now: datetime) -> Fact:
@@ -334,7 +340,8 @@ def happened(changes: Sequence[Mapping[str, Any]], names: Names, now: datetime) 
 
 
 def _change(change: Mapping[str, Any], names: Names, now: datetime) -> Told:
-    who, what = sentence(str(change.get("what", "")), str(change.get("by", "")), names)
+    what, by, through = (str(change.get(name, "")) for name in ("what", "by", "through"))
+    who, what = sentence(what, by, names, through)
     at = moment_of(change.get("at"))
     when = None if at is None else clock(at, now)
     return Told(f"{who} {what}".strip(), when, one_line(change.get("detail", ""), 160))

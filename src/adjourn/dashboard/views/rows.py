@@ -12,13 +12,12 @@ from urllib.parse import quote
 import msgspec
 
 from adjourn.approvals.authority import no_decider
-from adjourn.approvals.people import addresses_of
 from adjourn.approvals.text import one_line, plain
 from adjourn.dashboard.search import Search
 from adjourn.dashboard.text import counted, listed
 from adjourn.dashboard.times import When, ago, clock, until
 from adjourn.dashboard.views.words import ENDED, EXECUTION, RISK, STATUS, Chip, Names, key_of
-from adjourn.model.actor import Actor
+from adjourn.model.actor import Absent, Actor, absent_ones, addresses_of
 from adjourn.model.approval import Risk
 from adjourn.model.inbox import InboxRow
 
@@ -95,10 +94,19 @@ def _pickable(row: InboxRow, actor: Actor) -> bool:
     """Whether they could decide it as it stands, as far as a row tells; the engine knows."""
     if row.status in ENDED or row.problem or row.pattern == "event" or no_decider(actor):
         return False
-    mine = set(addresses_of(actor))
-    kept_away = actor.id in row.voted or not mine.isdisjoint(row.not_by)
-    addressed = not row.to or not mine.isdisjoint(row.to)
-    return addressed and not kept_away and row.holder in ("", actor.id)
+    addressed = not row.to or _is_for(row, actor)
+    theirs = (_is_for(row, each) and not _kept_from(row, each) for each in absent_ones(actor))
+    may = not _kept_from(row, actor) and (addressed or any(theirs))
+    return may and row.holder in ("", actor.id)
+
+
+def _is_for(row: InboxRow, actor: Actor | Absent) -> bool:
+    return not set(addresses_of(actor)).isdisjoint(row.to)
+
+
+def _kept_from(row: InboxRow, actor: Actor | Absent) -> bool:
+    voted = actor.id in row.voted or actor.id in row.represented
+    return voted or not set(addresses_of(actor)).isdisjoint(row.not_by)
 
 
 def panel_address(id: str, back: str) -> str:

@@ -95,6 +95,7 @@ async def list_instances(request: Request) -> Response:
         created_from=words.moment("createdFrom"),
         created_to=words.moment("createdTo"),
         where=_where(words),
+        tenant=words.text("tenant"),
         newest_first=words.flag("newestFirst", False),
         limit=100 if limit is None else limit,
         page_token=words.page_token(words.text("page")),

@@ -6,6 +6,7 @@ from typing import Annotated, cast
 
 import msgspec
 from fastapi import APIRouter, Request
+from msgspec import structs
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -76,8 +77,9 @@ async def _seen(request: Request, id: str, caller: Actor, form: LinkForm) -> App
     wanted = Approve(version=version) if form.action == "approve" else None
     action = wanted or Reject(version=version, reason="The person's own words come with the act.")
     at = max(SystemClock().now(), view.state.opened_at)
+    coming = structs.replace(person, signed_in_at=at)  # whoever uses the link proves it then
     try:
-        machine.check(view.request, view.state, action, person, at)
+        machine.check(view.request, view.state, action, coming, at)
     except Refusal as refusal:
         error = refusal.error(id, "")
         if caller.agent and isinstance(error, UpdateForbiddenError):

@@ -46,8 +46,16 @@ def card_of(
 
 def fits(view: ApprovalView, decision: str) -> bool:
     """Whether a card is the place for it. At high risk the dashboard asks for a comment and for a
-    held button before it approves, and a card has neither: there it leads to the dashboard."""
-    return decision != "approve" or view.request.risk != "high"
+    held button before it approves, and for some it asks to sign in again; a card has none of these:
+    there it leads to the dashboard."""
+    return decision != "approve" or not why_dashboard(view)
+
+
+def why_dashboard(view: ApprovalView) -> str:
+    """Why it is approved in the dashboard only; empty where a card will do."""
+    if view.request.risk == "high":
+        return "the risk is high"
+    return "" if view.request.fresh_sign_in is None else "it asks you to sign in again"
 
 
 def is_open(view: ApprovalView) -> bool:
@@ -60,8 +68,8 @@ def status_of(view: ApprovalView, name_of: NameOf) -> str:
     state, request = view.state, view.request
     by = " and ".join(map(name_of, state.decided_by))
     match state.status:
-        case "open" | "claimed" if request.risk == "high" and "approve" in view.allowed:
-            words = "Approve it in the dashboard: the risk is high"
+        case "open" | "claimed" if why_dashboard(view) and "approve" in view.allowed:
+            words = f"Approve it in the dashboard: {why_dashboard(view)}"
         case "open" | "claimed" | "info_requested" if state.votes:
             words = f"{len(state.votes)} of {request.need} have approved"
         case "claimed":

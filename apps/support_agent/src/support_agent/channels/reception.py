@@ -35,7 +35,7 @@ from support_agent.channels.port import (
     IncomingMessage,
     TryAgain,
 )
-from support_agent.channels.questions import card_of, fits
+from support_agent.channels.questions import card_of, fits, why_dashboard
 from support_agent.clock import now
 from support_agent.shop import lookup, reaching
 from support_agent.shop.database import reading, shop_database, writing
@@ -65,7 +65,7 @@ DESK_GREETING = (
 )
 CARDS_COME = "What waits for a decision is shown here from now on."
 ONLY_LEADS = "Only a lead has the cards shown in a channel."
-HIGH_RISK = "The risk is high: approve it in the dashboard, with a comment. Nothing changed."
+NOT_HERE = "Approve it in the dashboard: {why}. Nothing changed."
 STRANGER = (
     "I do not know you as somebody who decides here. Whoever runs this adds your account to the "
     "people file: {account}"
@@ -193,7 +193,8 @@ class Reception:
         if decision.action == "refresh":
             return DecisionReply(200, "", await self._card(channel, decision, person))
         if not fits(view, decision.action):
-            return DecisionReply(422, HIGH_RISK, await self._card(channel, decision, person))
+            words = NOT_HERE.format(why=why_dashboard(view))
+            return DecisionReply(422, words, await self._card(channel, decision, person))
         changes, errors = view.changes(decision.typed)
         if errors and decision.action == "approve":
             return await self._invalid(channel, decision, person, errors)
