@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from adjourn import Client
 from adjourn.access.links import Links
 from adjourn.access.scopes import ALL
 from adjourn.access.settings import Access, Limits, Proxy
@@ -33,6 +34,7 @@ NAME = "adjourn.example.com"
 ORIGIN = f"https://{NAME}"
 FURTHER = "10.1.2.3:7071"
 COOKIE = "__Host-adjourn-session"
+CANARY = "canary-7f3a9"
 KEY = "adj_1_for-programs"
 PEOPLE = (
     Person(id="lena", name="Lena Fischer", groups=["support"], roles=["approver"]),
@@ -99,6 +101,25 @@ class Doors:
         return list(self.people.values())
 
 
+class Broken:
+    """A backend whose every verb breaks in a way that nobody has foreseen."""
+
+    async def open(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def fail(*arguments: object, **more: object) -> Any:
+            raise RuntimeError(f"{CANARY} in {name} at {__file__}")
+
+        return fail
+
+
 async def own_page(scope: Scope, receive: Receive, send: Send) -> None:
     """An application's own page, which looks after nothing: it reads all, and breaks at a word."""
     body = await Request(scope, receive).body()
@@ -110,11 +131,13 @@ async def own_page(scope: Scope, receive: Receive, send: Send) -> None:
 class DoorSite(Site):
     """API and dashboard as one company would run them, on a real socket."""
 
-    def __init__(self, path: Path, access: Access = ACCESS) -> None:
+    def __init__(self, path: Path, access: Access = ACCESS, client: Client | None = None) -> None:
         self._listener = listen("127.0.0.1", 0)
         self.address = address_of(self._listener)
         self.port = int(self._listener.getsockname()[1])
-        self.client = make_app().open(path)
+        if access.public_url.endswith(":0"):  # this machine, at whatever port was free
+            access = msgspec.structs.replace(access, public_url=self.address)
+        self.client = client or make_app().open(path)
         self.people: Any = Doors()
         self.clock = Clock()
         self.records = Records(path.with_suffix(".access"), self.clock.now)

@@ -69,7 +69,7 @@ def kind_for(path: str) -> str:
 
 @pytest.mark.slow  # a sweep of all routes
 @pytest.mark.parametrize("path", ACTS)
-@pytest.mark.parametrize("size", [BODY_LIMIT + 1, 50 * 1024 * 1024, 10**18, 10**40])
+@pytest.mark.parametrize("size", [BODY_LIMIT + 1, 50 * 1024 * 1024, 10**18])
 def test_a_body_that_says_it_is_too_large_is_not_read(
     doors: DoorSite, path: str, size: int
 ) -> None:
@@ -77,7 +77,7 @@ def test_a_body_that_says_it_is_too_large_is_not_read(
 
     answer = exchange(doors.port, head(filled(path), *lines, kind=kind_for(path)))
 
-    assert answer.status in (400, 413)  # 400: more than any body has
+    assert answer.status == 413
     assert answer.headers["connection"] == "close"
 
 
@@ -203,8 +203,8 @@ def test_a_form_with_too_many_fields_is_refused(doors: DoorSite) -> None:
     ["x" * 201, "a%0Ab", "a%00b", "%F0%9F%92%A9%0D", "a%1B[2Jb", "%E2%80%AE", "%C2%85"],
     ids=["long", "newline", "null", "return", "escape", "direction", "next line"],
 )
-def test_a_path_with_what_no_id_has_is_refused_before_a_body_is_read(
-    doors: DoorSite, method: str, path: str, bad: str
+def test_a_path_with_what_no_id_has_is_refused_before_anything_is_read(
+    broken: DoorSite, method: str, path: str, bad: str
 ) -> None:
     spoilt = path
     for name in ("{id}", "{name}", "{name:path}", "{token}", "{handle}", "{case}"):
@@ -213,9 +213,11 @@ def test_a_path_with_what_no_id_has_is_refused_before_a_body_is_read(
     own = [*BROWSER, ("Content-Type", kind_for(path)), *(lines if method == "POST" else lines[2:])]
     told = "\r\n".join([f"{method} {spoilt} HTTP/1.1", *(f"{a}: {b}" for a, b in own), "", ""])
 
-    answer = exchange(doors.port, told.encode())
+    answer = exchange(broken.port, told.encode())
 
-    assert answer.status in (400, 404)
+    nowhere = "%0A" in bad and ":path" in path  # no route takes a newline there
+    of_api = path.startswith(("/api", "/runtime"))
+    assert answer.status == (400 if of_api and not nowhere else 404)
 
 
 # Too slow.
@@ -329,8 +331,7 @@ def test_a_head_that_trickles_is_hung_up_on(hasty: Rig) -> None:
 
 def test_a_second_head_that_trickles_is_hung_up_on(hasty: Rig) -> None:
     with hasty.connect() as raw:
-        raw.sendall(b"GET /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        assert raw.recv(4000).startswith(b"HTTP/1.1 404 ")
+        assert served(raw)
         assert trickle(raw, b"G")
 
 
@@ -372,27 +373,27 @@ def test_a_reader_who_never_reads_is_hung_up_on(hasty: Rig) -> None:
         assert hasty.stopped_writing.wait(START_SECONDS)
 
 
-def _ignored(raw: socket.socket) -> bytes:
-    """A whole answer; the connection stays open."""
+def served(raw: socket.socket) -> bool:
+    """Whether one more request on this connection is answered."""
     raw.sendall(b"POST /ignore HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n")
     found = b""
     while not found.endswith(b"ignored"):
         part = raw.recv(4000)
-        assert part, found
+        if not part:
+            return False
         found += part
-    return found
+    return found.startswith(b"HTTP/1.1 200 ")
 
 
 def test_who_comes_when_all_places_are_taken_is_told_so_and_others_go_on() -> None:
     rig = Rig(Few)
     taken = [rig.connect() for _ in range(Few.most)]
     try:
-        for raw in taken:
-            assert _ignored(raw).startswith(b"HTTP/1.1 200 ")
+        assert all(served(raw) for raw in taken)
         with rig.connect() as late:
             answer = read_answer(late)
         assert answer.status == 503 and answer.headers["x-content-type-options"] == "nosniff"
-        assert _ignored(taken[0]).startswith(b"HTTP/1.1 200 ")
+        assert served(taken[0])
     finally:
         for raw in taken:
             raw.close()

@@ -25,7 +25,7 @@ from adjourn.dashboard.desk import (
     visit_of,
 )
 from adjourn.dashboard.drawn import Again, OtherPersonError, kept_texts
-from adjourn.dashboard.streams import TooManyStreamsError
+from adjourn.dashboard.streams import BEAT_SECONDS, TooManyStreamsError
 from adjourn.engine.clock import new_id
 from adjourn.errors import AdjournError, NotSignedInError
 
@@ -162,7 +162,10 @@ def install_problems(app: FastAPI) -> None:
         assert isinstance(error, AdjournError)
         status, heading = problem_of(error)
         text = TOLD[404][1] if status == 404 else str(error)
-        return await problem_page(request, status, heading, text)
+        page = await problem_page(request, status, heading, text)
+        if isinstance(error, TooManyStreamsError):
+            page.headers["retry-after"] = str(int(BEAT_SECONDS))
+        return page
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -1,0 +1,255 @@
+"""What every answer carries, and what none does: on every route, also when all breaks inside."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import Any, cast
+
+import httpx
+import msgspec
+import pytest
+
+from adjourn import Adjourn, errors
+from adjourn.access.settings import Access
+from adjourn.server.guard import HEADERS
+from tests.safety.doors import CANARY, COOKIE, NAME, ORIGIN, Broken, DoorSite, say
+from tests.safety.routes import every_route, filled
+
+ROUTES = [each for each in every_route() if each[1] != "/stream"]
+API = ("/api/", "/runtime/", "/healthz")
+PROBLEM = {"type", "title", "status", "detail", "instance", "id", "code", "facts"}
+
+
+def ask(site: DoorSite, method: str, path: str, person: str = "grace") -> httpx.Response:
+    """Something that each route reads as far as it can."""
+    query = "?orchestrator=plain&updateId=u&wait=0"
+    with site.as_(person) as http:
+        if method != "POST":
+            return http.request(method, filled(path) + (query if path.startswith(API) else ""))
+        if path.startswith(API):
+            return http.post(filled(path) + query, json=body_for(path))
+        form = {"do": "approve", "version": "1", "person": "lena", "id": "case-1:1:1"}
+        return http.post(filled(path), data=form)
+
+
+def body_for(path: str) -> dict[str, Any]:
+    last = path.rpartition("/")[2]
+    if last == "settle":
+        return {"step": 1, "outcome": "completed", "by": "grace"}
+    if last == "actions":
+        return {"do": "approve", "version": 1}
+    return {"action": "approve"} if last == "links" else {}
+
+
+@pytest.mark.slow  # a sweep of all routes
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+@pytest.mark.parametrize("person", ["grace", ""])
+def test_every_answer_tells_a_browser_what_to_keep_out(
+    doors: DoorSite, method: str, path: str, person: str
+) -> None:
+    check_headers(ask(doors, method, path, person))
+
+
+def check_headers(answer: httpx.Response) -> None:
+    for name in HEADERS:
+        assert answer.headers[name], name
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert answer.headers["referrer-policy"] in ("no-referrer", "same-origin")
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert answer.headers["strict-transport-security"] == "max-age=31536000"
+    assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
+    assert "server" not in answer.headers and "x-powered-by" not in answer.headers
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "path"), [*ROUTES, ("POST", "/own")])
+def test_when_all_breaks_inside_nothing_of_it_is_told_but_an_id_that_the_log_has(
+    broken: DoorSite, method: str, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "adjourn"):
+        answer = ask(broken, method, path)
+
+    check_headers(answer)
+    for hidden in (CANARY, "Traceback", "RuntimeError", ".py"):
+        assert hidden not in answer.text
+    if answer.status_code == 500:
+        id = answer.headers["x-request-id"]
+        assert method == "HEAD" or id in answer.text
+        assert f"request {id} went wrong" in caplog.text
+
+
+@pytest.mark.slow
+def test_the_forced_errors_reach_most_routes(broken: DoorSite) -> None:
+    answers = [ask(broken, method, path).status_code for method, path in ROUTES]
+
+    assert answers.count(500) > len(ROUTES) // 2
+
+
+@pytest.mark.parametrize("body", [b"break"])
+def test_an_own_page_that_breaks_is_answered_like_all_others(doors: DoorSite, body: bytes) -> None:
+    headers = [("Host", NAME), ("Origin", ORIGIN), ("Cookie", f"{COOKIE}=grace")]
+
+    answer = say(doors.port, "POST", "/own", headers, body)
+
+    assert answer.status == 500 and b"canary" not in answer.body
+    assert answer.headers["strict-transport-security"]
+    assert msgspec.json.decode(answer.body)["id"] == answer.headers["x-request-id"]
+
+
+BAD: list[tuple[str, str, dict[str, Any], int]] = [
+    ("GET", "/api/v1/instances/none", {}, 404),
+    ("GET", "/api/v1/nowhere", {}, 404),
+    ("PUT", "/api/v1/inbox", {}, 404),
+    ("GET", "/api/v1/instances/a%20b", {}, 400),
+    ("GET", "/api/v1/instances?limit=x", {}, 422),
+    ("GET", "/api/v1/instances?where=%5B", {}, 400),
+    ("POST", "/api/v1/instances/x?orchestrator=nobody", {"json": {}}, 404),
+    ("POST", "/api/v1/instances/x?orchestrator=plain", {"content": b"{"}, 400),
+    ("POST", "/api/v1/instances/x?orchestrator=plain", {"content": b" " * 300_000}, 413),
+    ("POST", "/api/v1/instances/none/suspend", {"json": {"more": 1}}, 422),
+    ("POST", "/api/v1/approvals/none/actions", {"json": {"do": "claim", "version": 1}}, 404),
+    ("POST", "/runtime/webhooks/durabletask/orchestrators/nobody", {"json": {}}, 400),
+    ("GET", "/runtime/webhooks/durabletask/instances/none", {}, 404),
+    ("DELETE", "/runtime/webhooks/durabletask/instances/none", {}, 501),
+    ("GET", "/healthz", {"headers": {"Host": "evil.example", "Sec-Fetch-Site": "x"}}, 403),
+    ("GET", "/", {"headers": {"Host": "evil.example"}}, 421),
+    ("POST", "/bulk", {"headers": {"Origin": "null"}}, 403),
+    ("GET", "/?" + "x" * 17_000, {}, 414),
+    ("TRACE", "/", {}, 405),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "more", "status"), BAD)
+def test_a_problem_is_in_the_one_form_and_its_id_is_in_the_log(
+    doors: DoorSite,
+    method: str,
+    path: str,
+    more: dict[str, Any],
+    status: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO, "adjourn.server"), doors.as_("grace") as http:
+        answer = http.request(method, path, **more)
+
+    told = answer.json()
+    assert answer.status_code == told["status"] == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert set(told) >= PROBLEM
+    assert told["type"] == f"urn:adjourn:problem:{told['code']}"
+    assert told["detail"] == told["Message"] == told["ExceptionMessage"] != ""
+    assert told["title"] and told["instance"].endswith(told["id"])
+    assert told["id"] == answer.headers["x-request-id"]
+    assert f"request {told['id']}: {status} for " in caplog.text
+    assert "evil" not in caplog.text and "none" not in caplog.text
+
+
+@pytest.mark.parametrize("word", ["%0d%0aforged: line", "%1b[31mred", "%e2%80%a8x"])
+def test_no_word_of_a_stranger_makes_a_line_of_the_log(
+    doors: DoorSite, word: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "adjourn"), doors.as_("grace") as http:
+        http.get(f"/api/v1/instances/{word.replace(' ', '%20')}")
+        http.get(f"/{word.replace(' ', '%20')}")
+
+    told = [each for each in caplog.records if each.name.startswith("adjourn.")]
+    lines = [each.getMessage() for each in told if each.name == "adjourn.server"]
+    assert len(lines) == 2 and all("forged" not in each and "red" not in each for each in lines)
+    assert all(each.getMessage().isascii() and each.getMessage().isprintable() for each in told)
+
+
+def test_health_tells_a_stranger_that_it_stopped_and_not_why(doors: DoorSite) -> None:
+    class Stopped(Broken):
+        async def list(self, query: object) -> Any:
+            raise errors.StorageError("secret/cases.db: disk I/O error")
+
+    kept = doors.client.backend
+    doors.client.backend = cast("Any", Stopped())
+    try:
+        with doors.as_("") as http:
+            answer = http.get("/healthz", headers={"Host": "10.9.8.7"})
+    finally:
+        doors.client.backend = kept
+
+    assert answer.status_code == 503 and "secret" not in answer.text
+
+
+def test_over_plain_http_on_this_machine_nobody_is_told_to_use_https(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    site = DoorSite(
+        tmp_path_factory.mktemp("plain") / "a.db", Access(public_url="http://localhost")
+    )
+    try:
+        with site.as_("grace", Host="localhost") as http:
+            answer = http.get("/")
+        assert answer.status_code == 200 and "strict-transport-security" not in answer.headers
+    finally:
+        site.stop()
+
+
+# The http backend makes the same error of it.
+
+
+def served(body: dict[str, Any], status: int) -> Exception:
+    """What a client raises of a server that answers this to everything."""
+    text = msgspec.json.encode(body)
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/problem+json")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+
+        async def look() -> None:
+            async with Adjourn().open(f"http://127.0.0.1:{server.server_port}") as client:
+                await client.get("x")
+
+        with pytest.raises(errors.AdjournError) as caught:
+            asyncio.run(look())
+        thread.join()
+    return caught.value
+
+
+OLDER = {"Message": "There is none.", "ExceptionMessage": "There is none."}
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_a_client_reads_the_body_of_this_server_and_of_an_older_one(older: bool) -> None:
+    body = {**OLDER, "code": "InstanceNotFoundError", "facts": {"instance_id": "x"}}
+    if not older:
+        body |= {
+            "type": "urn:x",
+            "title": "t",
+            "status": 404,
+            "detail": "There is none.",
+            "id": "7",
+        }
+
+    error = served(body, 404)
+
+    assert isinstance(error, errors.InstanceNotFoundError)
+    assert (error.instance_id, str(error)) == ("x", "There is none.")
+
+
+def test_a_client_that_is_told_to_wait_learns_how_long() -> None:
+    facts = {"what": "acts from this identity", "retry_after_seconds": 42}
+
+    error = served({**OLDER, "code": "TooManyRequestsError", "facts": facts}, 429)
+
+    assert isinstance(error, errors.TooManyRequestsError) and error.retry_after_seconds == 42
