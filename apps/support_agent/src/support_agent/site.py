@@ -18,14 +18,14 @@ from support_agent.channels.desk import DESKS, Desk, keep_cards
 from support_agent.channels.teams.settings import is_wanted
 from support_agent.live import HUB
 from support_agent.speaking import MODEL
+from support_agent.tenant import tenant
 from support_agent.web import create_chat, create_talks
+from support_agent.web.door import PUBLIC_URL, Door, settings_of
 
 __all__ = ["app", "case", "conversation", "handover"]
 
-PUBLIC_URL = "SUPPORT_PUBLIC_URL"
-"""Where people reach these pages, for links in messages; without it messages have none."""
 HOST = "127.0.0.1"
-"""Where `adjourn run` listens: nobody signs in, so it refuses any other address."""
+"""Where `adjourn run` listens while nobody signs in: it refuses any other address then."""
 
 
 def _at_desk(make: Callable[[Desk], Any]) -> Callable[[Client, Authenticator], Any]:
@@ -39,10 +39,15 @@ def _at_desk(make: Callable[[Desk], Any]) -> Callable[[Client, Authenticator], A
     return made
 
 
-app.mount("/chat", _at_desk(lambda desk: create_chat(desk.client, HUB, MODEL.label, desk.people)))
+def _chat(desk: Desk) -> Any:
+    door = None if desk.people.local else Door(settings_of(os.environ))
+    return create_chat(desk.client, HUB, MODEL.label, desk.people, door)
+
+
+app.mount("/chat", _at_desk(_chat))
 app.mount(
     "/talks",
-    _at_desk(lambda desk: create_talks(desk.client, HUB, desk.people)),
+    _at_desk(lambda desk: create_talks(desk.client, HUB, desk.people, tenant())),
     place="Conversations",
 )
 

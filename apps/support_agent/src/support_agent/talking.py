@@ -8,6 +8,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 from adjourn import Actor, Client, UpdateRefusedError
+from support_agent import tenant
 from support_agent.agent.budget import CUSTOMER_RATES, rate_refusal
 from support_agent.clock import now
 from support_agent.conversation import Message, Reply, Talk, conversation
@@ -37,7 +38,9 @@ async def begin(client: Client, customer_id: int, talk_id: str, address: Address
     """
     name = await asyncio.to_thread(_begin, customer_id, talk_id, address)
     state = Talk(customer_id, name, elsewhere=address.channel != WEB.channel)
-    await client.start(conversation, state, id=talk_id, on_conflict="return_existing")
+    await client.start(
+        conversation, state, id=talk_id, on_conflict="return_existing", tags=tenant.tags()
+    )
 
 
 def _begin(customer_id: int, talk_id: str, address: Address) -> str:

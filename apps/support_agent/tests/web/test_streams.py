@@ -6,10 +6,17 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from support_agent.live import QUEUE_LIMIT, Changed, Delta, Hub, Typing
-from support_agent.web.streams import Streams, told
+from support_agent.web.streams import Reader, Streams, told
 
 PATIENCE_SECONDS = 10
 SOON = 0.01
+
+
+async def _always() -> bool:
+    return True
+
+
+ANYBODY = Reader("customer 1", "", _always)
 
 
 async def take(events: AsyncGenerator[str, None], count: int) -> list[str]:
@@ -20,7 +27,7 @@ async def take(events: AsyncGenerator[str, None], count: int) -> list[str]:
 def test_whoever_connects_looks_at_once_and_then_hears_each_piece_in_order() -> None:
     async def listen() -> list[str]:
         hub = Hub()
-        events = Streams(hub).events("t")
+        events = Streams(hub).events("t", ANYBODY)
         first = await take(events, 1)
         for piece in (Typing(True), Delta("Hel\nlo", "a/1"), Changed(), Typing(False)):
             hub.publish("t", piece)
@@ -43,7 +50,7 @@ def test_whoever_connects_looks_at_once_and_then_hears_each_piece_in_order() -> 
 def test_a_piece_that_comes_between_two_beats_is_not_lost() -> None:
     async def listen() -> list[str]:
         hub = Hub()
-        events = Streams(hub).events("t", beat_seconds=SOON)
+        events = Streams(hub, SOON).events("t", ANYBODY)
         heard = await take(events, 3)
         hub.publish("t", Typing(True))
         while "typing" not in heard[-1]:
@@ -59,23 +66,23 @@ def test_a_piece_that_comes_between_two_beats_is_not_lost() -> None:
 def test_a_server_that_stops_ends_streams_that_are_open_and_those_that_come_later() -> None:
     async def listen() -> tuple[list[str], list[str], bool]:
         streams = Streams(Hub())
-        events = streams.events("t")
+        events = streams.events("t", ANYBODY)
         first = await take(events, 1)
         await asyncio.to_thread(streams.end)
         async with asyncio.timeout(PATIENCE_SECONDS):
             rest = [event async for event in events]
-            later = [event async for event in streams.events("t")]
-        return first + rest, later, streams.full
+            later = [event async for event in streams.events("t", ANYBODY)]
+        return first + rest, later, streams.has_room(ANYBODY)
 
-    heard, later, full = asyncio.run(listen())
+    heard, later, room = asyncio.run(listen())
 
-    assert len(heard) == len(later) == 1 and not full
+    assert len(heard) == len(later) == 1 and room
 
 
 def test_a_page_that_lags_too_far_is_let_go_and_may_come_again() -> None:
     async def listen() -> int:
         hub = Hub()
-        events = Streams(hub).events("t")
+        events = Streams(hub).events("t", ANYBODY)
         await take(events, 1)
         for number in range(QUEUE_LIMIT + 1):
             hub.publish("t", Delta(str(number), "a/1"))

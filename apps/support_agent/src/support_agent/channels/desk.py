@@ -71,10 +71,13 @@ class Desk:
         return f"{self.public_url}/approvals/{approval_id}" if self.public_url else ""
 
     def person_of(self, reader: Reader) -> Person | None:
-        """Whose view a reader gets: their own, or that of whoever has called the cards there."""
+        """Whose view a reader gets: their own, or that of whoever has called the cards there. Who
+        is disabled sees nothing, and has nothing shown to others."""
         if reader.personal:
-            return self.people.find_account(reader.channel, reader.id)
-        return self.people.find(reader.name)
+            found = self.people.find_account(reader.channel, reader.id)
+        else:
+            found = self.people.find(reader.name)
+        return None if found is None or found.disabled else found
 
     async def view_of(self, approval_id: str, person: Person, channel: str) -> ApprovalView | None:
         """None where they may not see it, or it is none."""

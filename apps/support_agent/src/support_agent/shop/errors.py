@@ -69,6 +69,13 @@ class UnknownCustomer(SupportError):
         self.customer_id = customer_id
 
 
+class TicketSpent(SupportError):
+    """A ticket that somebody has come in with already."""
+
+    def __init__(self) -> None:
+        super().__init__("This ticket was used already. Have the shop make another one.")
+
+
 class UnknownPriority(SupportError):
     """A priority that no case has."""
 

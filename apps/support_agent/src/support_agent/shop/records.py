@@ -356,6 +356,31 @@ class LinkCode(Record):
     used_at: Mapped[datetime | None]
 
 
+class CustomerSession(Record):
+    """A customer who is signed in at a browser. Of what the browser holds only the digest is kept;
+    signing out deletes the row, and so does the end of the customer."""
+
+    __tablename__ = "customer_sessions"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    customer_id: Mapped[int] = mapped_column(
+        ForeignKey("customers.id", ondelete="CASCADE"), index=True
+    )
+    began_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+
+
+class SpentTicket(Record):
+    """A ticket of the shop's that somebody has come in with. Only the digest of its id is kept, and
+    only for as long as it could come again."""
+
+    __tablename__ = "spent_tickets"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kept_until: Mapped[datetime]
+
+
 class Place(Record):
     """Where questions are shown to supervisors: to one of them, or to all in a conversation."""
 

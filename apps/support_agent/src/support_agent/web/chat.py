@@ -1,6 +1,7 @@
-"""The customer's page: sign in as one of the shop's customers, write, and see what comes of it."""
+"""The customer's pages: write, and see what comes of it. How a customer comes in, `entrance.py`
+says."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import cast
 from urllib.parse import urlencode
 
@@ -9,19 +10,24 @@ from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from adjourn import AdjournError, Client
+from adjourn import AdjournError, Authenticator, Client
 from support_agent import talking
 from support_agent.agent.budget import content_refusal
 from support_agent.clock import now
 from support_agent.live import Hub
 from support_agent.shop import knowledge, lookup, talks
+from support_agent.shop.customer_sessions import SignedIn
+from support_agent.shop.errors import UnknownCustomer, UnknownTalk
 from support_agent.shop.lookup import CustomerView
 from support_agent.shop.talks import TalkView
-from support_agent.web import identity, linking
+from support_agent.web import identity, linking, switch
 from support_agent.web.articles import blocks_of
 from support_agent.web.cards import order_card
+from support_agent.web.door import Door
+from support_agent.web.door import router as door_router
+from support_agent.web.door import settings_of as door_settings_of
+from support_agent.web.entrance import Customer, Listener, Visitor, entrance_of
 from support_agent.web.forms import NEW_ID, form_of, id_in, id_of, new_id
-from support_agent.web.identity import Directory
 from support_agent.web.site import (
     check_drawn_for,
     make_site,
@@ -36,7 +42,9 @@ from support_agent.web.site import (
     wants_part,
 )
 from support_agent.web.story import SHOWN_LIMIT, Head, Viewer, head_of, read_story
-from support_agent.web.text import Face, one_line, plain
+from support_agent.web.streams import Reader
+from support_agent.web.switch import Switch
+from support_agent.web.text import one_line, plain
 from support_agent.web.welcome import examples_for
 
 router = APIRouter()
@@ -44,22 +52,34 @@ router = APIRouter()
 LONGEST_PREFILL = 500
 
 
-def create_chat(client: Client, hub: Hub, badge: str, people: Directory) -> FastAPI:
+def create_chat(
+    client: Client, hub: Hub, badge: str, people: Authenticator, door: Door | None = None
+) -> FastAPI:
     """The customers' pages over `client`. `badge` says which model answers; `people` what those are
     called who take over.
 
+    Where `people` prove who they are, so do customers, at the `door`; without one nobody comes in.
+    Where they do not (`people.local`) a visitor says who they are, and no more: for loopback.
+
     Whoever mounts it opens the client before and closes it after serving, and calls
-    `state.streams.end()` when the server stops. Nobody proves who they are here: for loopback.
+    `state.streams.end()` when the server stops.
     """
-    app = make_site(client, hub, "customer.html", {"badge": badge}, door=lambda root, _: f"{root}/")
+    local = people.local
+    frame = {"badge": badge, "local": local}
+    home_of_nobody = "/" if local else "/enter"
+    app = make_site(
+        client, hub, "customer.html", frame, door=lambda root, _: f"{root}{home_of_nobody}"
+    )
     app.state.people = people
+    app.state.entrance = Switch() if local else door or Door(door_settings_of({}))
     app.include_router(router)
     app.include_router(linking.router)
+    app.include_router(switch.router if local else door_router)
     return app
 
 
 def _viewer(request: Request) -> Viewer:
-    people = cast("Directory", request.app.state.people)
+    people = cast("Authenticator", request.app.state.people)
 
     def name_of(person: str) -> str:
         found = people.find(person)
@@ -69,20 +89,13 @@ def _viewer(request: Request) -> Viewer:
 
 
 @router.get("/")
-async def home(request: Request) -> Response:
-    """Signed out: who are you? Signed in: the latest talk, or a new one."""
+async def home(request: Request, who: Visitor) -> Response:
+    """Signed out: to the door. Signed in: the latest talk, or a new one."""
 
     def look(session: Session) -> Response:
-        me = identity.customer_in(session, request.cookies)
-        if me is None:
-            featured, others = identity.customers(session)
-            return page(
-                request,
-                "welcome.html",
-                title="Who are you?",
-                featured=_faces(featured),
-                others=_faces(others),
-            )
+        if who is None and entrance_of(request).local:
+            return switch.welcome(request, session)
+        me = _me(session, who)
         latest = talks.talks_of(session, me.id)
         path = f"/talks/{latest[0].id}#end" if latest else "/new"
         return RedirectResponse(root_of(request) + path, 303)
@@ -90,41 +103,16 @@ async def home(request: Request) -> Response:
     return await read(look)
 
 
-@router.post("/sign-in")
-async def sign_in(request: Request) -> Response:
-    """Be this customer from now on, in this browser; back to the account that is to be linked."""
-    form = await form_of(request)
-    given = form.get("customer", "")
-    customer = await read(lambda session: identity.customer_named(session, given))
-    if customer is None:
-        raise HTTPException(404)
-    root = root_of(request)
-    back = form.get("next", "")
-    answer = RedirectResponse(root + (back if linking.PATH.fullmatch(back) else "/"), 303)
-    path = root or "/"
-    answer.set_cookie(identity.COOKIE, str(customer.id), path=path, httponly=True, samesite="lax")
-    return answer
-
-
-@router.post("/sign-out")
-async def sign_out(request: Request) -> Response:
-    await form_of(request)
-    root = root_of(request)
-    answer = RedirectResponse(f"{root}/", 303)
-    answer.delete_cookie(identity.COOKIE, path=root or "/", httponly=True, samesite="lax")
-    return answer
-
-
 @router.get("/new")
-async def new_talk(request: Request) -> Response:
+async def new_talk(request: Request, who: Customer) -> Response:
     """A talk that begins with its first message. Nothing is kept by looking."""
-    return await read(lambda session: _empty_page(request, session, new_id(), new_id()))
+    return await read(lambda session: _empty_page(request, session, who, new_id(), new_id()))
 
 
 @router.get("/talks")
-async def earlier_talks(request: Request) -> Response:
+async def earlier_talks(request: Request, who: Customer) -> Response:
     def look(session: Session) -> Response:
-        me = _me(session, request)
+        me = _me(session, who)
         words = {"me": identity.face_of(me), "side": _side(request, session, me, "")}
         return page(request, "talks.html", title="Your conversations", **words)
 
@@ -132,16 +120,16 @@ async def earlier_talks(request: Request) -> Response:
 
 
 @router.get("/talks/{talk_id}")
-async def talk_page(request: Request, talk_id: str) -> Response:
-    return await read(lambda session: _talk_page(request, session, talk_id, new_id()))
+async def talk_page(request: Request, who: Customer, talk_id: str) -> Response:
+    return await read(lambda session: _talk_page(request, session, who, talk_id, new_id()))
 
 
 @router.get("/talks/{talk_id}/news")
-async def news(request: Request, talk_id: str, after: int = 0) -> Response:
+async def news(request: Request, who: Customer, talk_id: str, after: int = 0) -> Response:
     """The lines behind number `after`, all cards, and who answers: for a page that is open."""
 
     def look(session: Session) -> Response:
-        me = _me(session, request)
+        me = _me(session, who)
         talk = _own_talk(session, me, talk_id)
         story = read_story(session, talk, _viewer(request), now(), after=max(after, 0), limit=None)
         words = {"me": identity.face_of(me), "side": _side(request, session, me, talk_id)}
@@ -151,45 +139,57 @@ async def news(request: Request, talk_id: str, after: int = 0) -> Response:
 
 
 @router.get("/talks/{talk_id}/stream")
-async def stream(request: Request, talk_id: str) -> Response:
+async def stream(request: Request, who: Listener, talk_id: str) -> Response:
     """Server-sent events: `changed`, `typing`, `delta`, `beat`. A page listens before it sends the
     first message, so also to a talk that is yet to begin: its id is known to nobody else."""
-    await read(lambda session: _addressed(session, request, talk_id))
-    return stream_of(request, talk_id)
+
+    async def still() -> bool:
+        """They are signed in, and the talk is theirs or nobody's yet."""
+        if await entrance_of(request).who(request, used=False) != who:
+            return False
+        await read(lambda session: _addressed(session, who, talk_id))
+        return True
+
+    await read(lambda session: _addressed(session, who, talk_id))
+    return stream_of(request, talk_id, Reader(f"customer {who.customer_id}", who.session, still))
 
 
 @router.post("/talks/{talk_id}/messages")
-async def say(request: Request, talk_id: str) -> Response:
+async def say(request: Request, who: Customer, talk_id: str) -> Response:
     """Say something, once for a message id. The first message begins the talk."""
     form = await form_of(request)
     id_in(form, "message_id")
     text = form.get("text", "").strip()
-    me = await read(lambda session: _me(session, request))
+    me = await read(lambda session: _me(session, who))
     check_drawn_for(request, form, str(me.id), one_line(me.name))
-    me, talk = await read(lambda session: _addressed(session, request, talk_id))
+    me, talk = await read(lambda session: _addressed(session, who, talk_id))
     refusal = content_refusal(text)
     if refusal is not None:
-        return await _not_sent(request, talk_id, form, 422, refusal.words)
+        return await _not_sent(request, who, talk_id, form, 422, refusal.words)
     client = site_of(request).client
     try:
         if talk is None or not talk.title:  # one without a line may have died while it began
             await talking.begin(client, me.id, talk_id)
         said = talking.say(client, talk_id, me.id, text, id_of(text, form))
         return await sent(request, talk_id, f"/talks/{talk_id}", said, text)
+    except UnknownTalk:  # somebody else's has got this id meanwhile
+        raise HTTPException(404) from None
+    except UnknownCustomer:  # removed meanwhile
+        raise HTTPException(401) from None
     except talking.Refused as refused:
         again = refused.again_in_seconds
         status, headers = (422, {}) if again is None else (429, {"retry-after": str(again)})
-        return await _not_sent(request, talk_id, form, status, refused.words, headers)
+        return await _not_sent(request, who, talk_id, form, status, refused.words, headers)
     except AdjournError as error:
-        return await _not_sent(request, talk_id, form, *refusal_of(error))
+        return await _not_sent(request, who, talk_id, form, *refusal_of(error))
 
 
 @router.get("/articles/{article_id}")
-async def article(request: Request, article_id: str) -> Response:
+async def article(request: Request, who: Customer, article_id: str) -> Response:
     """An article of the knowledge base, which the agent has named."""
 
     def look(session: Session) -> Response:
-        me = _me(session, request)
+        me = _me(session, who)
         found = knowledge.article(session, article_id)
         if found is None:
             raise HTTPException(404)
@@ -205,6 +205,7 @@ async def article(request: Request, article_id: str) -> Response:
 
 async def _not_sent(
     request: Request,
+    who: SignedIn,
     talk_id: str,
     form: Mapping[str, str],
     status: int,
@@ -216,10 +217,10 @@ async def _not_sent(
         return problem(request, status, "Not sent", words, headers)
 
     def look(session: Session) -> Response:
-        _, talk = _addressed(session, request, talk_id)
+        _, talk = _addressed(session, who, talk_id)
         told = {"trouble": words, "typed": form.get("text", ""), "status": status}
         make = _empty_page if talk is None else _talk_page
-        return make(request, session, talk_id, form["message_id"], **told)
+        return make(request, session, who, talk_id, form["message_id"], **told)
 
     answer = await read(look)
     answer.headers.update(headers)
@@ -229,6 +230,7 @@ async def _not_sent(
 def _talk_page(
     request: Request,
     session: Session,
+    who: SignedIn,
     talk_id: str,
     message_id: str,
     *,
@@ -236,7 +238,7 @@ def _talk_page(
     typed: str = "",
     status: int = 200,
 ) -> Response:
-    me = _me(session, request)
+    me = _me(session, who)
     talk = _own_talk(session, me, talk_id)
     limit = None if "all" in request.query_params else SHOWN_LIMIT
     story = read_story(session, talk, _viewer(request), now(), limit=limit)
@@ -261,6 +263,7 @@ def _talk_page(
 def _empty_page(
     request: Request,
     session: Session,
+    who: SignedIn,
     talk_id: str,
     message_id: str,
     *,
@@ -268,7 +271,7 @@ def _empty_page(
     typed: str = "",
     status: int = 200,
 ) -> Response:
-    me = _me(session, request)
+    me = _me(session, who)
     orders = lookup.orders_of(session, me.id, 3)
     moment = now()
     talk = TalkView(talk_id, me.id, me.name, moment, moment, "agent", "", "")
@@ -295,10 +298,6 @@ def _empty_page(
     )
 
 
-def _faces(found: Iterable[CustomerView]) -> list[Face]:
-    return [identity.face_of(each) for each in found]
-
-
 def _prefilled(text: str) -> str:
     return f"new?{urlencode({'say': text})}"
 
@@ -316,18 +315,18 @@ def _side(
 
 
 def _addressed(
-    session: Session, request: Request, talk_id: str
+    session: Session, who: SignedIn, talk_id: str
 ) -> tuple[CustomerView, TalkView | None]:
     """Who writes, and the talk that they write to; None for one that is yet to begin."""
-    me = _me(session, request)
+    me = _me(session, who)
     if talks.talk_of(session, talk_id) is None and NEW_ID.fullmatch(talk_id):
         return me, None
     return me, _own_talk(session, me, talk_id)
 
 
-def _me(session: Session, request: Request) -> CustomerView:
-    """Raises: HTTPException (401)."""
-    me = identity.customer_in(session, request.cookies)
+def _me(session: Session, who: SignedIn | None) -> CustomerView:
+    """Raises: HTTPException (401), also for a customer who has been removed meanwhile."""
+    me = None if who is None else lookup.customer_of(session, who.customer_id)
     if me is None:
         raise HTTPException(401)
     return me

@@ -1,7 +1,7 @@
-"""Who looks: a customer by the page's own cookie, a supervisor by whoever signs people in."""
+"""Who looks: a customer by name, a supervisor by roles; and, for this machine only, the customer
+whom the switch's cookie names."""
 
 from collections.abc import Mapping
-from typing import Protocol
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -11,6 +11,7 @@ from support_agent.conversation import WRITERS
 from support_agent.shop.lookup import CustomerView, customer_of
 from support_agent.shop.records import Customer
 from support_agent.shop.shipped import demo_customers
+from support_agent.tenant import EVERY_TENANT
 from support_agent.web.text import Face, initials, one_line
 
 COOKIE = "support-customer"
@@ -20,27 +21,24 @@ OTHERS = 200
 """Customers that a list to choose from holds."""
 
 READERS = frozenset({"approver", "lead", "auditor", "admin"})
-
-
-class Named(Protocol):
-    @property
-    def name(self) -> str: ...
-
-
-class Directory(Protocol):
-    """What people of the staff are called."""
-
-    def find(self, person: str) -> Named | None: ...
+QUEUE = "group:support"
+"""To whom it is addressed that a customer waits for a person; with it the conversations."""
 
 
 def may_read(actor: Actor) -> bool:
-    """Whether they may look at what customers wrote."""
-    return not READERS.isdisjoint(actor.roles)
+    """Whether they may look at what customers wrote: people, and never an agent or a key."""
+    return not actor.agent and not READERS.isdisjoint(actor.roles)
 
 
 def may_write(actor: Actor) -> bool:
     """Whether they may answer customers."""
-    return not WRITERS.isdisjoint(actor.roles)
+    return not actor.agent and not WRITERS.isdisjoint(actor.roles)
+
+
+def is_in_reach(actor: Actor, tenant: str) -> bool:
+    """Whether the conversations of a shop of this tenant are there at all for this person."""
+    in_tenant = actor.tenant in (tenant, EVERY_TENANT)
+    return in_tenant and (actor.queues is None or QUEUE in actor.queues)
 
 
 def face_of(customer: CustomerView) -> Face:

@@ -14,9 +14,10 @@ from support_agent.channels.open import CALLED
 from support_agent.clock import now
 from support_agent.shop import reaching
 from support_agent.shop.database import shop_database, writing
-from support_agent.shop.lookup import CustomerView
+from support_agent.shop.lookup import CustomerView, customer_of
 from support_agent.shop.reaching import Offer
-from support_agent.web import identity
+from support_agent.web import cookies, identity
+from support_agent.web.entrance import Customer, Visitor, entrance_of
 from support_agent.web.forms import form_of
 from support_agent.web.site import page, read, root_of, site_of
 from support_agent.web.text import one_line
@@ -29,13 +30,19 @@ GREETING = "This account is now linked to {name}. Ask me about your orders and r
 
 
 @router.get("/{code}")
-async def confirm(request: Request, code: str) -> Response:
+async def confirm(request: Request, who: Visitor, code: str) -> Response:
     """Whose account is it? Looking changes nothing, and spends no code."""
+    local = entrance_of(request).local
+    if who is None and not local:
+        answer = RedirectResponse(f"{root_of(request)}/enter", 303)
+        if CODE.fullmatch(code):
+            cookies.keep(answer, cookies.NEXT, f"/link/{code}", cookies.NEXT_SECONDS)
+        return answer
 
     def look(session: Session) -> Response:
-        me = identity.customer_in(session, request.cookies)
+        me = None if who is None else customer_of(session, who.customer_id)
         offer = reaching.offered(session, code, now()) if CODE.fullmatch(code) else None
-        featured, others = identity.customers(session)
+        featured, others = identity.customers(session) if local else ([], [])
         return page(
             request,
             "link.html",
@@ -51,10 +58,10 @@ async def confirm(request: Request, code: str) -> Response:
 
 
 @router.post("/{code}")
-async def link(request: Request, code: str) -> Response:
+async def link(request: Request, who: Customer, code: str) -> Response:
     """From now on the account is that of whoever is signed in here; the code is spent."""
     await form_of(request)
-    me = await read(lambda session: identity.customer_in(session, request.cookies))
+    me = await read(lambda session: customer_of(session, who.customer_id))
     if me is None:
         raise HTTPException(401)
     offer = await run_in_threadpool(_link, code, me) if CODE.fullmatch(code) else None

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
@@ -40,7 +41,7 @@ from adjourn import (
 from support_agent.live import Changed, Hub, Piece
 from support_agent.shop.database import reading, shop_database
 from support_agent.web.forms import new_id
-from support_agent.web.streams import Streams
+from support_agent.web.streams import Reader, Streams
 from support_agent.web.text import plain
 
 HERE = Path(__file__).parent
@@ -73,6 +74,7 @@ TOLD = {
     409: ("You are somebody else now", ""),
     413: ("That is too much", "That message is too long."),
     415: ("This form is not whole", "Reload the page and send it again."),
+    503: ("Customers cannot come in yet", ""),
 }
 
 
@@ -134,6 +136,7 @@ def make_site(
     app.state.site = Site(client, hub, app.state.streams, _templates(), layout, frame, door)
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(AdjournError, _not_taken)
     app.add_exception_handler(Exception, _broken)
     app.add_middleware(_Shield)
@@ -179,12 +182,15 @@ def page(request: Request, template: str, *, status: int = 200, **words: Any) ->
     return HTMLResponse(site.pages.get_template(template).render(frame | words), status)
 
 
-def stream_of(request: Request, talk_id: str) -> Response:
-    """The talk's stream. Who may listen is for the caller to check."""
+def stream_of(request: Request, talk_id: str, reader: Reader) -> Response:
+    """The talk's stream. Who may listen is for the caller to check, and `reader.still` checks it
+    again as long as they do."""
     streams = site_of(request).streams
-    if streams.full:
+    if not streams.has_room(reader):
         return PlainTextResponse("Too many pages listen. Reload this one to see news.", 429)
-    return StreamingResponse(streams.events(talk_id), media_type="text/event-stream")
+    # Asked of nginx, which else keeps events until it has a page of them.
+    headers = {"x-accel-buffering": "no"}
+    return StreamingResponse(streams.events(talk_id, reader), 200, headers, "text/event-stream")
 
 
 def check_drawn_for(request: Request, form: Mapping[str, str], id: str, name: str) -> None:
@@ -270,6 +276,11 @@ async def _refused(request: Request, error: Exception) -> Response:
     return problem(request, error.status_code, heading, words)
 
 
+async def _unreadable(request: Request, error: Exception) -> Response:
+    """A number in an address that is none: in our words, without what was sent."""
+    return problem(request, 400, "This address is not whole", "Go back and follow the link again.")
+
+
 async def _not_taken(request: Request, error: Exception) -> Response:
     assert isinstance(error, AdjournError)
     status, words = refusal_of(error)
@@ -319,7 +330,7 @@ class _Shield:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    headers[name] = value
+                    headers.setdefault(name, value)
                 good = message["status"] in (200, 304)
                 headers["cache-control"] = KEEP if kept and good else "no-store"
             await send(message)

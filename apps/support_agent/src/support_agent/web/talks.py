@@ -30,7 +30,7 @@ from support_agent.web.site import (
     stream_of,
     wants_part,
 )
-from support_agent.web.staff import Visit, visit_of
+from support_agent.web.staff import Staff, Visit
 from support_agent.web.story import SHOWN_LIMIT, Story, head_of, read_story
 from support_agent.web.text import one_line
 
@@ -39,27 +39,31 @@ router = APIRouter()
 READ_ONLY = "You may read conversations. Answering customers takes the role of approver or lead."
 
 
-def create_talks(client: Client, hub: Hub, authenticator: Authenticator) -> FastAPI:
-    """The staff's pages over `client`; `authenticator` says who asks, for every request anew.
+def create_talks(
+    client: Client, hub: Hub, authenticator: Authenticator, tenant: str = ""
+) -> FastAPI:
+    """The staff's pages over `client`; `authenticator` says who asks, for every request anew. For
+    people of another tenant than the shop's nothing is there.
 
     Whoever mounts it opens the client before and closes it after serving, and calls
     `state.streams.end()` when the server stops.
     """
 
     def door(root: str, path: str) -> str:
-        return f"/people?back={quote(path)}"
+        return f"/{'people' if authenticator.local else 'sign-in'}?back={quote(path)}"
 
-    app = make_site(client, hub, "staff.html", {}, door=door)
+    frame = {"local": authenticator.local}
+    app = make_site(client, hub, "staff.html", frame, door=door)
     app.state.people = authenticator
+    app.state.tenant = tenant
     app.include_router(undelivered.router)  # first: no talk is called so
     app.include_router(router)
     return app
 
 
 @router.get("/")
-async def waiting(request: Request) -> Response:
+async def waiting(request: Request, visit: Staff) -> Response:
     """Conversations that wait for a person, or are with one; the script asks for the rows alone."""
-    visit = await visit_of(request)
 
     def look(session: Session) -> Response:
         moment = now()
@@ -72,15 +76,13 @@ async def waiting(request: Request) -> Response:
 
 
 @router.get("/{talk_id}")
-async def talk_page(request: Request, talk_id: str) -> Response:
-    visit = await visit_of(request)
+async def talk_page(visit: Staff, talk_id: str) -> Response:
     return await read(lambda session: _page(visit, session, talk_id, new_id()))
 
 
 @router.get("/{talk_id}/news")
-async def news(request: Request, talk_id: str, after: int = 0) -> Response:
+async def news(request: Request, visit: Staff, talk_id: str, after: int = 0) -> Response:
     """The lines behind number `after`, all cards, and who answers: for a page that is open."""
-    visit = await visit_of(request)
 
     def look(session: Session) -> Response:
         talk = _talk(session, talk_id)
@@ -92,17 +94,16 @@ async def news(request: Request, talk_id: str, after: int = 0) -> Response:
 
 
 @router.get("/{talk_id}/stream")
-async def stream(request: Request, talk_id: str) -> Response:
+async def stream(request: Request, visit: Staff, talk_id: str) -> Response:
     """Server-sent events: `changed`, `typing`, `delta`, `beat`."""
-    await visit_of(request)
     await read(lambda session: _talk(session, talk_id))
-    return stream_of(request, talk_id)
+    return stream_of(request, talk_id, visit.reader)
 
 
 @router.post("/{talk_id}/messages")
-async def answer(request: Request, talk_id: str) -> Response:
+async def answer(request: Request, visit: Staff, talk_id: str) -> Response:
     """Write to the customer, once for a message id; for whoever has taken the conversation over."""
-    visit, form = await _acting(request, talk_id)
+    form = await _acting(visit, talk_id)
     if not may_write(visit.actor):
         return await _not_done(visit, talk_id, form, 403, READ_ONLY)
     text = form.get("text", "").strip()
@@ -110,34 +111,33 @@ async def answer(request: Request, talk_id: str) -> Response:
         return await _not_done(visit, talk_id, form, 422, "Write something first.")
     client = site_of(request).client
     try:
-        said = talking.answer_as_person(client, talk_id, text, id_of(text, form), visit.actor)
+        said = talking.answer_as_person(client, talk_id, text, id_of(text, form), visit.speaker)
         return await sent(request, talk_id, f"/{talk_id}", said, text)
     except AdjournError as error:
         return await _not_done(visit, talk_id, form, *refusal_of(error))
 
 
 @router.post("/{talk_id}/hand-back")
-async def hand_back(request: Request, talk_id: str) -> Response:
+async def hand_back(request: Request, visit: Staff, talk_id: str) -> Response:
     """Let the agent answer again."""
-    visit, form = await _acting(request, talk_id)
+    form = await _acting(visit, talk_id)
     if not may_write(visit.actor):
         return await _not_done(visit, talk_id, form, 403, READ_ONLY)
     client = site_of(request).client
     try:
-        back = talking.hand_back(client, talk_id, visit.actor, form["message_id"])
+        back = talking.hand_back(client, talk_id, visit.speaker, form["message_id"])
         return await sent(request, talk_id, f"/{talk_id}", back)
     except AdjournError as error:
         return await _not_done(visit, talk_id, form, *refusal_of(error))
 
 
-async def _acting(request: Request, talk_id: str) -> tuple[Visit, Mapping[str, str]]:
-    """Who acts, on a talk that is there, by a form that counts once."""
-    visit = await visit_of(request)
-    form = await form_of(request)
+async def _acting(visit: Visit, talk_id: str) -> Mapping[str, str]:
+    """A form that counts once, about a talk that is there."""
+    form = await form_of(visit.request)
     id_in(form, "message_id")
-    check_drawn_for(request, form, visit.actor.id, visit.me.name)
+    check_drawn_for(visit.request, form, visit.actor.id, visit.me.name)
     await read(lambda session: _talk(session, talk_id))
-    return visit, form
+    return form
 
 
 async def _not_done(

@@ -25,7 +25,7 @@ from support_agent.shop.reaching import LONGEST_TROUBLE, Sent
 from support_agent.web.forms import form_of
 from support_agent.web.identity import may_write
 from support_agent.web.site import page, read, root_of, site_of
-from support_agent.web.staff import Visit, visit_of
+from support_agent.web.staff import Staff, Visit
 from support_agent.web.text import When, ago, one_line
 
 router = APIRouter(prefix="/undelivered")
@@ -51,9 +51,8 @@ class Lost:
 
 
 @router.get("")
-async def undelivered(request: Request) -> Response:
+async def undelivered(request: Request, visit: Staff) -> Response:
     """The latest first."""
-    visit = await visit_of(request)
 
     def look(session: Session) -> Response:
         found = [_lost(session, visit, sent) for sent in reaching.in_trouble(session)]
@@ -71,9 +70,8 @@ async def undelivered(request: Request) -> Response:
 
 
 @router.post("")
-async def send_again(request: Request) -> Response:
+async def send_again(request: Request, visit: Staff) -> Response:
     """Try one again that has failed for good. Twice is once."""
-    visit = await visit_of(request)
     if not may_write(visit.actor):
         raise HTTPException(403, MAY_NOT_SEND)
     form = await form_of(request)

@@ -11,6 +11,8 @@ from typing import Literal, get_args
 from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
 
+from adjourn import AdjournError
+
 PREFIX = "SUPPORT_TEAMS_"
 CLIENT_ID = "SUPPORT_TEAMS_CLIENT_ID"
 CLIENT_SECRET = "SUPPORT_TEAMS_CLIENT_SECRET"
@@ -40,7 +42,7 @@ OPEN_DOMAINS = frozenset({"trafficmanager.net", "azurewebsites.net", "cloudapp.n
 """Anybody may take a name below these."""
 
 
-class TeamsSettingsError(Exception):
+class TeamsSettingsError(AdjournError):
     """The support agent does not start with these settings. The text says the next move, and holds
     no secret."""
 
