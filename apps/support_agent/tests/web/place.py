@@ -48,11 +48,19 @@ class Place:
     def __init__(self, file: Path, application: Adjourn = app) -> None:
         self.records: Engine = shop_database()
         import_shipped(self.records, now())
-        self.people = LocalPeople(DEMO_PEOPLE)
+        self.people = self.directory()
         self._application, self._file = application, file
         self._visitors: list[Browser] = []
         self._port = 0
         self.start()
+
+    def directory(self) -> Any:
+        """Who signs people in; `people` of it are those of the staff, by id."""
+        return LocalPeople(DEMO_PEOPLE)
+
+    def chat(self) -> Any:
+        """The customers' pages."""
+        return create_chat(self.client, HUB, "offline model", self.people)
 
     def start(self) -> None:
         """Serve; again at the same address after a `stop`."""
@@ -61,7 +69,7 @@ class Place:
         self.address = address_of(self._listener)
         self.client: Client = self._application.open(self._file)
         api = create_app(self.client, self.people)
-        chat = create_chat(self.client, HUB, "offline model", self.people)
+        chat = self.chat()
         desk = create_talks(self.client, HUB, self.people)
         dashboard = create_dashboard(self.client, self.people)
         self._pages = {"/chat": chat, "/talks": desk, "": dashboard}
