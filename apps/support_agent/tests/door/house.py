@@ -12,6 +12,7 @@ from typing import Any
 import apsw
 import httpx
 import jwt
+from sqlalchemy import delete
 
 from adjourn import Actor, Person
 from apps.support_agent.tests.web.place import Browser, Place
@@ -134,6 +135,10 @@ class House(Place):
         with writing(self.records) as session:
             session.add(Customer(name=name, email=email))
         return email
+
+    def remove(self, email: str) -> None:
+        with writing(self.records) as session:
+            session.execute(delete(Customer).where(Customer.email == email))
 
     # At a browser. A real one keeps Secure cookies for a loopback address; httpx does not.
 

@@ -7,7 +7,7 @@ import pytest
 from apps.support_agent.tests.door.house import SECRET, SHOP_URL, House, cookies_of
 from apps.support_agent.tests.web.place import AMINA, FORM, JONAS, Page
 from support_agent.shop.customer_sessions import IDLE, LONGEST, SESSIONS_AT_ONCE, digest_of
-from support_agent.shop.database import reading, writing
+from support_agent.shop.database import reading
 from support_agent.shop.records import Customer, CustomerSession, SpentTicket
 from support_agent.web import cookies
 from support_agent.web.forms import new_id
@@ -198,7 +198,7 @@ def test_whom_the_records_do_not_know_stays_outside(house: House, email: str) ->
 def test_a_ticket_of_a_customer_who_is_removed_lets_nobody_in(house: House) -> None:
     email = house.newcomer("Short Lived")
     ticket = house.ticket(email)
-    remove(house, email)
+    house.remove(email)
 
     assert house.browser().send("/chat/enter", part=False, ticket=ticket).status_code == 403
 
@@ -348,7 +348,7 @@ def test_a_customer_who_is_removed_is_out_at_once(house: House) -> None:
     session = house.enter(email)
     assert not nobody(house, session)
 
-    remove(house, email)
+    house.remove(email)
 
     assert nobody(house, session)
     sent = house.browser(session=session).send(
@@ -464,12 +464,6 @@ def nobody(house: House, session: str) -> bool:
     answer = house.browser(session=session).http.get("/chat/new", follow_redirects=False)
     assert answer.status_code in (200, 303), answer.status_code
     return answer.status_code == 303 and answer.headers["location"] == "/chat/enter"
-
-
-def remove(house: House, email: str) -> None:
-    with writing(house.records) as session:
-        [row] = session.query(Customer).where(Customer.email == email)
-        session.delete(row)
 
 
 def sessions_of(house: House, email: str) -> int:
