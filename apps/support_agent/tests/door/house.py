@@ -46,7 +46,7 @@ STAFF = (
     Person(id="every", name="Every Tenant", roles=["lead"], tenant="*"),
     Person(id="returns", name="Other Queue", roles=["lead"], queues=["group:returns"]),
     Person(id="desk", name="Same Queue", roles=["lead"], queues=["group:support"]),
-    Person(id="nameless-17", name="", roles=["lead"]),
+    Person(id="nameless-17", name="", groups=["support"], roles=["lead"]),
 )
 
 
@@ -185,7 +185,7 @@ class House(Place):
             last, before = before, self.dump()
             return last if last == before else None
 
-        return self.until(same)
+        return self.until(same) or []
 
 
 def cookies_of(answer: httpx.Response) -> dict[str, str]:

@@ -61,9 +61,9 @@ def _routes() -> list[Asked]:
             if not isinstance(context.original_route, APIRoute):
                 continue
             calls = _calls(context.dependant)
-            audiences = {FOR[call] for call in calls if call in FOR}
+            audiences: set[Audience] = {FOR[call] for call in calls if call in FOR}
             if not audiences and entrance.visitor in calls:
-                audiences = {"customers"}
+                audiences.add("customers")
             for method in sorted(context.methods or ()):
                 found.append(Asked(mount, method, str(context.path), frozenset(audiences)))
     return found
