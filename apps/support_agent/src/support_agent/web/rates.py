@@ -5,10 +5,13 @@ from ipaddress import IPv6Address, ip_address
 from fastapi import Request
 from limits import parse
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import FixedWindowRateLimiter
 
 WIDTH_OF_A_SITE = 64
 """Bits of an IPv6 address that a network gives away whole: who has one of them has all."""
+ADDRESSES_LIMIT = 20_000
+"""That are counted at the same time. Who comes from more is not stopped by counting, and must not
+fill the memory: all of them begin anew."""
 
 
 class Rate:
@@ -16,10 +19,13 @@ class Rate:
 
     def __init__(self, a_minute: int) -> None:
         self._limit = parse(f"{a_minute}/minute")
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._counted = MemoryStorage()
+        self._limiter = FixedWindowRateLimiter(self._counted)
 
     def takes(self, request: Request) -> bool:
         """Count this one, and whether it is within what the address may."""
+        if len(self._counted.storage) >= ADDRESSES_LIMIT:
+            self._counted.reset()
         return self._limiter.hit(self._limit, site_of_address(request))
 
 
