@@ -18,6 +18,8 @@ from support_agent.shop.database import writing
 from support_agent.web.forms import new_id
 from support_agent.web.streams import STREAMS_LIMIT, STREAMS_OF_ONE, Reader, Streams
 
+pytestmark = pytest.mark.slow
+
 SOON = 0.02
 PATIENCE_SECONDS = 20
 

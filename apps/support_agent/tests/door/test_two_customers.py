@@ -15,6 +15,8 @@ from support_agent.shop import reaching
 from support_agent.shop.database import reading
 from support_agent.web.forms import new_id
 
+pytestmark = pytest.mark.slow
+
 WITH_A_TALK = [each for each in CUSTOMERS if "{talk_id}" in each.path]
 ODD_IDS = ["1", "R-1001", "A-1201", "..", "%2e%2e", "a/b", "x" * 200, "' OR 1=1 --", "\u202e", "*"]
 

@@ -229,7 +229,7 @@ def _refused(request: Request, refused: TicketRefused) -> Response:
         words = "Too many ways in were tried from here. Wait a minute."
         return PlainTextResponse(words, 429, {"retry-after": "60"})
     logger.warning("A customer's ticket was refused: %s.", refused.why)
-    return _page(request, 403, "This is no way in", refused.words)
+    return _page(request, 403, "This link does not work", refused.words)
 
 
 def _page(

@@ -32,9 +32,9 @@ _OWN_CHECKS: Any = {
     f"verify_{each}": False for each in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")
 }
 
-NOT_OURS = "The shop has not made this for here."
-TOO_LATE = "It took too long: a way in counts for a few minutes."
-SPENT = "It was used already: each way in counts once."
+NOT_OURS = "It is not one that the shop has made for this chat."
+TOO_LATE = "It took too long: it counts for a few minutes."
+SPENT = "It was used already: each link counts once."
 
 
 class TicketRefused(Exception):

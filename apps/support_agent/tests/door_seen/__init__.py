@@ -1,0 +1,1 @@
+"""The way in from the shop, in a real browser."""
