@@ -12,6 +12,8 @@ from support_agent.live import HUB
 from support_agent.web import cookies, create_chat
 from support_agent.web.door import Door, settings_of
 
+pytestmark = pytest.mark.slow
+
 GOOD = {"SUPPORT_CUSTOMER_SECRET": SECRET, "SUPPORT_PUBLIC_URL": PUBLIC_URL}
 CHAT = [each for each in ROUTES if each.mount == "/chat"]
 

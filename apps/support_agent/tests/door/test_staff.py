@@ -18,6 +18,8 @@ from support_agent.web.identity import may_read, may_write
 from support_agent.web.staff import OF_OUR_TEAM, Visit
 from support_agent.web.story import head_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def talk_id(house: House) -> str:
