@@ -68,10 +68,9 @@ class Adjourn(Registry):
         Inputs and results are stored as they are, for a history must replay: `docs/privacy.md`.
         """
         self.privacy = privacy = self.privacy.and_also(privacy)
-        secrets = [os.environ.get(name, "") for name in privacy.secrets_env]
-        keys = os.environ.get(privacy.encryption_keys_env, "")
-        secrets += [entry.partition(":")[2] for entry in re.split(r"[,\s]+", keys)]
-        self.redactor = Redactor(privacy.redact, [secret.strip() for secret in secrets])
+        names = [*privacy.secrets_env, privacy.encryption_keys_env]
+        secrets = [os.environ.get(name, "").strip() for name in names if name]
+        self.redactor = Redactor(privacy.redact, secrets)
 
     def open(self, where: str | os.PathLike[str], *, key: str | None = None) -> Client:
         """A client, to be used with `async with`. `where` is a file, which this process then owns

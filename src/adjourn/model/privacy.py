@@ -12,12 +12,13 @@ import logging
 import re
 from collections.abc import Iterable
 from fnmatch import translate
-from typing import Any, TypeVar, cast
+from operator import is_
+from typing import Any, NamedTuple, TypeVar, cast
 from urllib.parse import quote, quote_plus
 
 import msgspec
 
-from adjourn.model.events import Event
+from adjourn.model.events import Event, InstanceStarted
 from adjourn.model.failure import FailureDetails
 from adjourn.model.state import Ending, HistoryEntry, InstanceState, Page
 
@@ -25,10 +26,13 @@ Told = TypeVar("Told", InstanceState, Ending)
 
 HIDDEN = "[redacted]"
 SHORTEST_SECRET = 6  # characters; hiding shorter ones would tear every other text apart
+LONGEST_NAME = 200  # characters of a field's name; of a longer one its beginning and its end count
+KNOWN_NAMES = 10_000  # that a redactor remembers: names may come from customers
+SHORTEST_PART = 16  # of a variable that holds several secrets, or a secret of several lines
 
 DEFAULT_RULES = (
     "*password*", "passwd", "pwd", "*passphrase*", "*secret*", "token", "*_token", "authorization",
-    "*_authorization", "*api_key*", "apikey", "*private_key*", "access_key", "*_access_key",
+    "*_authorization", "*api_key*", "*apikey*", "*private_key*", "access_key", "*_access_key",
     "credential", "credentials", "cookie", "*_cookie", "card_number", "cvv", "cvc",
 )  # fmt: skip
 """Always hidden, whatever an operator adds."""
@@ -57,6 +61,15 @@ class Privacy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         )
 
 
+class _Name(NamedTuple):
+    """What is known of the name of a field."""
+
+    normal: str
+    hidden: bool
+    shown: str
+    """Without secrets in the name itself."""
+
+
 class Redactor:
     """Hides what its rules name. Values go in and come out; nothing is changed in place."""
 
@@ -69,8 +82,10 @@ class Redactor:
         self._paths = [
             [re.compile(translate(part)) for part in parts] for parts in split if len(parts) > 1
         ]
-        self._known: dict[str, bool] = {}
-        spelled = {form for secret in secrets for form in _spellings(secret)}
+        self._known: dict[str, _Name] = {}
+        each = {part for secret in secrets for part in _parts(secret)}
+        self._digits = {int(part) for part in each if part.isdecimal() and part[0] != "0"}
+        spelled = {form for part in each for form in _spellings(part)}
         self._secrets = (
             re.compile("|".join(map(re.escape, sorted(spelled, key=len, reverse=True))))
             if spelled
@@ -80,36 +95,69 @@ class Redactor:
     # Values.
 
     def value(self, value: Any) -> Any:
-        """A plain JSON value with the fields hidden that a rule names, and texts as in `text`."""
+        """A plain JSON value with the fields hidden that a rule names, and texts as in `text`. What
+        holds nothing to hide is the very same object."""
         return self._value(value, ())
+
+    def texts(self, value: Any) -> Any:
+        """As `value`, but whatever its fields are called: for what we ourselves have named."""
+        match value:
+            case str():
+                return self.text(value)
+            case dict():
+                fields = cast("dict[str, Any]", value)
+                return {name: self.texts(item) for name, item in fields.items()}
+            case list() | tuple():
+                return [self.texts(item) for item in cast("list[Any]", value)]
+            case _:
+                return value
 
     def _value(self, value: Any, path: tuple[str, ...]) -> Any:
         match value:
             case str():
                 return self.text(value)
             case dict():
-                return {
-                    name: self._field(item, (*path, _normal(str(name))))
-                    for name, item in cast("dict[str, Any]", value).items()
-                }
+                return self._object(cast("dict[str, Any]", value), path)
             case list() | tuple():
-                return [self._value(item, path) for item in cast("list[Any]", value)]
+                items = cast("list[Any]", value)
+                shown = [self._value(item, path) for item in items]
+                return items if all(map(is_, items, shown)) else shown
+            case int() | float() if value in self._digits:
+                return HIDDEN
             case _:
                 return value
 
-    def _field(self, value: Any, path: tuple[str, ...]) -> Any:
-        if value is not None and value != "" and self._hides(path):
-            return HIDDEN
-        return self._value(value, path)
+    def _object(self, value: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+        shown: dict[str, Any] = {}
+        changed = False
+        for name, item in value.items():
+            known = self._name(str(name))
+            told = known.shown
+            if told != name:
+                changed = True
+                while told in shown or told in value:  # each field stays a field
+                    told += "+"
+            after = self._field(item, known, (*path, known.normal))
+            changed = changed or after is not item
+            shown[told] = after
+        return shown if changed else value
 
-    def _hides(self, path: tuple[str, ...]) -> bool:
-        name = path[-1]
+    def _field(self, value: Any, name: _Name, path: tuple[str, ...]) -> Any:
+        if value is None or value == "":
+            return value
+        return HIDDEN if name.hidden or self._path_hides(path) else self._value(value, path)
+
+    def _name(self, name: str) -> _Name:
         known = self._known.get(name)
         if known is None:
-            known = self._names.fullmatch(name) is not None
-            if len(self._known) < 10_000:  # names may come from customers
+            normal = _normal(name)
+            known = _Name(normal, self._names.fullmatch(normal) is not None, self.text(name))
+            if len(self._known) < KNOWN_NAMES:
                 self._known[name] = known
-        return known or any(
+        return known
+
+    def _path_hides(self, path: tuple[str, ...]) -> bool:
+        return any(
             len(path) >= len(rule)
             and all(p.match(n) for p, n in zip(rule, path[-len(rule) :], strict=True))
             for rule in self._paths
@@ -117,15 +165,17 @@ class Redactor:
 
     def hides(self, name: str) -> bool:
         """Whether a field of this name is hidden, wherever it stands."""
-        return self._hides((_normal(name),))
+        return self._names.fullmatch(_normal(name)) is not None
 
     def raw(self, text: msgspec.Raw) -> msgspec.Raw:
-        """As `value`, of JSON; what is no JSON is hidden whole."""
+        """As `value`, of JSON, to the byte where nothing is hidden; what is no JSON is hidden
+        whole."""
         try:
             value = msgspec.json.decode(text)
         except msgspec.MsgspecError:
             return msgspec.Raw(msgspec.json.encode(HIDDEN))
-        return msgspec.Raw(msgspec.json.encode(self.value(value)))
+        shown = self.value(value)
+        return text if shown is value else msgspec.Raw(msgspec.json.encode(shown))
 
     # Texts.
 
@@ -141,7 +191,7 @@ class Redactor:
         """`amount 600 -> 500, card_number ...`, as an audit tells what somebody changed: from the
         first name on that is hidden, for a value may look like the next name."""
         for found in _CHANGED.finditer(text):
-            if self._hides((_normal(found["name"]),)):
+            if self.hides(found["name"]):
                 return text[: found.end()] + HIDDEN
         return text
 
@@ -151,7 +201,7 @@ class Redactor:
         while (found := _NAME.search(text, looked)) is not None:
             looked = found.end()
             name = _normal(found["name"])
-            if not self._hides((name,)):
+            if self._names.fullmatch(name) is None:
                 continue
             shape = _WHOLE_LINE if name.endswith(("cookie", "authorization")) else _VALUE
             value = shape.match(text, looked) or _VALUE.match(text, looked)
@@ -209,6 +259,8 @@ class Redactor:
             changed["failure"] = self.failure(failure)
         if isinstance(reason, str):
             changed["reason"] = self.text(reason)
+        if isinstance(event, InstanceStarted) and event.tags:
+            changed["tags"] = self.value(event.tags)
         return msgspec.structs.replace(event, **changed) if changed else event
 
 
@@ -252,12 +304,14 @@ def _message(record: logging.LogRecord) -> str:
 
 # Names and forms.
 
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
 
 
 def _normal(name: str) -> str:
-    """`cardNumber`, `Card-Number` and `card_number` are one name."""
-    return _CAMEL.sub("_", name[:200]).replace("-", "_").replace(" ", "_").casefold()
+    """`cardNumber`, `Card-Number` and `card_number` are one name; so are `APIKey` and `api_key`."""
+    if len(name) > LONGEST_NAME:
+        name = name[: LONGEST_NAME // 2] + name[-LONGEST_NAME // 2 :]
+    return _CAMEL.sub("_", name).replace("-", "_").replace(" ", "_").casefold()
 
 
 _NAME = re.compile(
@@ -281,12 +335,15 @@ _CHANGED = re.compile(r"(?:^|[\s,(])(?P<name>[\w-]{1,80}) ")
 _QUOTES = re.compile(r"""\\*["']""")
 
 
+# Texts come from customers: each alternative goes over a text once, however it is made. Hence the
+# quantifiers that give nothing back, and beginnings that cannot stand within a match.
 _FORMS = re.compile(
     r"""
     -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----.*?(?:-----END\ [A-Z ]*PRIVATE\ KEY-----|\Z)
   | (?P<scheme>\b(?:Bearer|Basic)\ )[\w.~+/=-]{8,}
   | (?<=://)[^\s/:@"']{0,100}:(?P<at>[^\s/@"']{1,200})@  # a password in an address
-  | \beyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]*                  # a signed token
+  | (?P<query>[?&](?:code|sig|signature|ticket)=)[^\s&\#"'<>\\]{8,}  # a key in an address
+  | (?<![\w-])eyJ[\w-]{8,}+\.[\w-]{4,}+\.[\w-]*        # a signed token
   | \badj_[A-Za-z0-9]+_[\w-]{16,}                      # one of our keys
   | \b[sr]k[_-](?:live|test|proj|ant)[_-][\w-]{8,}
   | \b(?:gh[pousr]_|github_pat_|xox[abprs]-|whsec_)[\w+/=-]{10,}
@@ -298,7 +355,17 @@ _FORMS = re.compile(
 def _without_form(found: re.Match[str]) -> str:
     if found["at"]:
         return f"{HIDDEN}@"
-    return f"{found['scheme'] or ''}{HIDDEN}"
+    return f"{found['scheme'] or found['query'] or ''}{HIDDEN}"
+
+
+_IN_ADDRESS = re.compile(r"://[^\s/:@]*:([^\s/@]+)@")
+
+
+def _parts(secret: str) -> set[str]:
+    """A variable may hold several secrets, with names before them, an address with a password in
+    it, or a key of many lines: each part that cannot be a common word is looked for as well."""
+    parts = {secret, *_IN_ADDRESS.findall(secret)}
+    return parts | {part for part in re.split(r"[\s,;:]+", secret) if len(part) >= SHORTEST_PART}
 
 
 def _spellings(secret: str) -> set[str]:
@@ -306,4 +373,5 @@ def _spellings(secret: str) -> set[str]:
     if len(secret) < SHORTEST_SECRET:
         return set()
     forms = {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], quote(secret, safe="")}
-    return forms | {quote_plus(secret), json.dumps(secret, ensure_ascii=False)[1:-1]}
+    forms |= {quote(secret), quote_plus(secret)}
+    return forms | {json.dumps(secret, ensure_ascii=False)[1:-1]}
