@@ -16,7 +16,7 @@ from adjourn.approvals.fields import ProposalField, changes_of, fields_of
 from adjourn.approvals.state import State
 from adjourn.backends.protocol import Backend, EventAnswer
 from adjourn.backends.scoped import scoped
-from adjourn.client.shown import shown_audit, shown_row
+from adjourn.client.shown import check_seen, shown_audit, shown_row, told
 from adjourn.engine.clock import Clock, SystemClock, new_id
 from adjourn.errors import (
     InstanceFinishedError,
@@ -159,12 +159,15 @@ class Approvals:
         Raises: InstanceNotFoundError, UpdateForbiddenError, UpdateConflictError,
         UpdateInvalidError, in this order of checks, and after all of them UpdateForbiddenError
         (`stale_sign_in`), so that whoever signs in again does so once; WrongStateError (suspended,
-        quarantined).
+        quarantined); InvalidPayloadError where somebody sends back what stands for what they were
+        not shown.
         """
         backend = scoped(self._backend, by)
         await _find(backend, id)  # else it would wait in some other workflow, and never be answered
         if by.shown_queues is not None:  # to whom not all is shown, a refusal would tell of it
             await self._check_shown(backend, id, by)
+        if self._redactor is not None:
+            check_seen(action)
         text = codec.encode(action, "The action")
         chosen = new_id() if action_id is None else check_name("an action id", action_id)
         if action_id is not None:
@@ -185,7 +188,7 @@ class Approvals:
     def _told(self, error: Exception) -> Exception:
         """What a refusal says of other people's changes, as they are shown."""
         if self._redactor is not None and isinstance(error, UpdateRefusedError):
-            error.details = self._redactor.value(error.details)
+            return told(error, self._redactor)
         return error
 
     async def _too_late(self, id: str, action: Action, by: Actor, action_id: str) -> Exception:

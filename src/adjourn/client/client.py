@@ -14,6 +14,7 @@ from adjourn.authoring.registry import Registry
 from adjourn.backends.protocol import Backend, EventAnswer, SettledAs
 from adjourn.backends.scoped import scoped
 from adjourn.client.approvals import Approvals
+from adjourn.client.shown import refusal_of
 from adjourn.engine.clock import new_id
 from adjourn.engine.messages import OnConflict
 from adjourn.errors import (
@@ -21,6 +22,7 @@ from adjourn.errors import (
     InstanceFailedError,
     InstanceTerminatedError,
     InvalidIdError,
+    UpdateRefusedError,
 )
 from adjourn.model import codec
 from adjourn.model.actor import Actor
@@ -234,7 +236,18 @@ class Client:
         check_name("an update name", name)
         chosen = new_id() if update_id is None else check_name("an update id", update_id)
         text = codec.encode(data, f"The data of update {name!r}")
-        return msgspec.json.decode(await self.backend.update(id, name, text, chosen, by=by))
+        return msgspec.json.decode(await self.answer(id, name, text, chosen, by=by))
+
+    async def answer(
+        self, id: str, name: str, data: msgspec.Raw, update_id: str, *, by: Actor | None
+    ) -> msgspec.Raw:
+        """As `update`, of JSON that is checked already. Raises: as it."""
+        hide = self._redactor
+        try:
+            said = await self.backend.update(id, name, data, update_id, by=by)
+        except UpdateRefusedError as error:
+            raise error if hide is None else refusal_of(error, hide) from None
+        return said if hide is None else hide.raw(said)
 
     async def result(self, id: str, /) -> Any:
         """Wait until it has finished; returns the result, typed if its orchestrator is known.

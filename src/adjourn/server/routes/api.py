@@ -147,14 +147,14 @@ async def update(request: Request, id: str, name: str) -> Response:
     check_name("an update name", name)
     check_name("an update id", update_id)
     data = await json_body(request, typed=True)
-    backend, by = client_of(request).backend, await actor_of(request)
+    client, by = client_of(request), await actor_of(request)
     if name.casefold() == ACT and by is not None and "approvals:act" not in scopes_of(by):
         await _refuse_to_act(request, id)
     if by is not None:  # somebody else's update of this id is another one
         update_id = check_name("an update id", f"{update_id}/{by.id}")
     said = await waits_of(request).for_answer(
-        ("update", id, update_id),
-        lambda: backend.update(id, name, data, update_id, by=by),
+        ("update", client.for_people, id, update_id),
+        lambda: client.answer(id, name, data, update_id, by=by),
         seconds,
     )
     return answer({"answered": False}, 202) if said is None else answer({"result": said})

@@ -73,9 +73,10 @@ async def act(request: Request, id: str) -> Response:
     kind: Any = Action  # a union, which is no type of its own
     action: Action = await form_of(request, kind)
     chosen = Words(request).text("actionId") or new_id()
-    approvals = client_of(request).approvals
+    client = client_of(request)
+    approvals = client.approvals
     said = await waits_of(request).for_answer(
-        ("act", id, person.id, chosen, msgspec.json.encode(action)),
+        ("act", client.for_people, id, person.id, chosen, msgspec.json.encode(action)),
         lambda: approvals.act(id, action, by=person, action_id=chosen),
         LONGEST_WAIT,
     )
