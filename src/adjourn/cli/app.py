@@ -27,6 +27,7 @@ from adjourn.client.client import Client
 from adjourn.engine.messages import OnConflict
 from adjourn.errors import AdjournError
 from adjourn.model.codec import canonical
+from adjourn.model.privacy import Redactor
 from adjourn.model.state import Attribute
 
 DEFAULT_PORT = 7071  # as the Functions host
@@ -71,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    line = printable(" ".join(message.split()))
+    # What broke may quote anything; what an application hides is not known here.
+    line = printable(" ".join(Redactor().text(message).split()))
     text = Text.assemble(("error: ", "bold red"), (line, "red"))
     console(sys.stderr).print(text, soft_wrap=True)
     return code

@@ -22,31 +22,52 @@ def protect(app: Adjourn, settings: Settings, *, signed_in: bool) -> None:
     if not root.handlers:
         root.addHandler(_handler(settings.log, bare=settings == Settings()))
         root.setLevel(settings.log.level.upper())
-    for handler in root.handlers:
-        handler.addFilter(RedactedLogs(app.redactor))
+    hiding = RedactedLogs(app.redactor)
+    for handler in _handlers():
+        handler.addFilter(hiding)
     access = settings.log.access
     if signed_in if access is None else access:
         logging.getLogger("adjourn.access").setLevel(logging.INFO)
+
+
+def _handlers() -> set[logging.Handler]:
+    """All that there are, those of loggers that pass nothing on among them."""
+    loggers = [logging.getLogger(), *logging.Logger.manager.loggerDict.values()]
+    found = {
+        handler
+        for logger in loggers
+        if isinstance(logger, logging.Logger)
+        for handler in logger.handlers
+    }
+    return found if logging.lastResort is None else {*found, logging.lastResort}
 
 
 def _handler(log: LogSettings, *, bare: bool) -> logging.Handler:
     handler = logging.StreamHandler(sys.stderr)
     if log.format == "json":
         handler.setFormatter(_Json())
-    elif not bare:
-        handler.setFormatter(_Text("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    else:
+        begins = "" if bare else "%(asctime)s %(levelname)s %(name)s "
+        handler.setFormatter(_Text(f"{begins}%(message)s"))
     return handler
 
 
 class _Text(logging.Formatter):
-    """A line begins with its moment, and nothing in a message can begin another."""
+    """Nothing in a message can begin a line, nor can anything in a traceback: its lines are
+    indented."""
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         return _moment(record)
 
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = printable(record.message)
-        return super().formatMessage(record)
+    def format(self, record: logging.LogRecord) -> str:
+        record.message = printable(record.getMessage())
+        if self.usesTime():
+            record.asctime = self.formatTime(record)
+        if record.exc_info and not record.exc_text:
+            record.exc_text = self.formatException(record.exc_info)
+        more = [text for text in (record.exc_text, record.stack_info) if text]
+        below = [f"  {printable(line)}" for text in more for line in text.splitlines()]
+        return "\n".join([self.formatMessage(record), *below])
 
 
 class _Json(logging.Formatter):
@@ -64,6 +85,8 @@ class _Json(logging.Formatter):
             record.exc_text = self.formatException(record.exc_info)
         if record.exc_text:
             line["exception"] = record.exc_text
+        if record.stack_info:
+            line["stack"] = record.stack_info
         return json.dumps(line, default=str)
 
 

@@ -37,7 +37,7 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        state["request_id"] = new_id()
+        state.setdefault("request_id", new_id())
         if not log.isEnabledFor(logging.INFO):
             await self._app(scope, receive, send)
             return
@@ -53,7 +53,7 @@ class AccessLog:
 
         try:
             await self._app(scope, receive, send_noting)
-        except BaseException:
+        except Exception:  # answered outside of all middleware
             status = status or 500
             raise
         finally:
