@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,11 @@ from adjourn import (
     Adjourn,
     Context,
     Facts,
+    InstanceExistsError,
     InstanceFailedError,
     RetryPolicy,
 )
+from adjourn.cli.verifying import verify_file
 from adjourn.errors import AdjournError, EncryptionKeysError, SealedError
 from adjourn.model import events
 from adjourn.model.privacy import Privacy
@@ -436,3 +440,107 @@ def test_the_inbox_stays_clear_and_the_evidence_does_not(
     found = everything_in(file)
     assert CANARY.encode() not in found
     assert b"Refund to Ada" in found  # docs/privacy.md says so
+
+
+# By what a repeated start is known again.
+
+
+def digests(file: str) -> dict[str, bytes]:
+    with closing(sqlite3.connect(file)) as db:
+        return dict(db.execute("SELECT id, start_digest FROM instances"))
+
+
+def plain_digest(name: str, input: str) -> bytes:
+    return sha256(name.encode() + b"\0" + json.dumps(input).encode()).digest()[:16]
+
+
+def test_nobody_confirms_a_guessed_input_without_a_key(
+    file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys(monkeypatch, f"k1:{K1}")
+    with Sandbox(workflow(), file) as box:
+        box.start("case", CANARY, id="C-1")
+        box.start("case", CANARY, id="C-2")
+
+    found = digests(file)
+    assert plain_digest("case", CANARY) not in found.values()
+    assert found["C-1"] != found["C-2"], "nor whether two were given the same"
+
+
+def test_without_keys_it_is_what_it_was(file: str) -> None:
+    play(workflow(""), file)
+
+    assert digests(file) == {"C-1": plain_digest("case", CANARY)}
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("", ""),
+        ("", f"k1:{K1}"),
+        (f"k1:{K1}", f"k1:{K1}"),
+        (f"k1:{K1}", f"k2:{K2},k1:{K1}"),
+        (f"k2:{K2},k1:{K1}", f"k3:{K3},k2:{K2}"),
+    ],
+    ids=["in clear", "encrypted since", "one key", "rotated", "rotated twice"],
+)
+def test_a_repeated_start_is_known_again(
+    file: str, monkeypatch: pytest.MonkeyPatch, before: str, now: str
+) -> None:
+    keys(monkeypatch, before)
+    with Sandbox(workflow("ADJOURN_KEYS" if before else ""), file) as box:
+        box.start("case", CANARY, id="C-1")
+
+    keys(monkeypatch, now)
+    with Sandbox(workflow("ADJOURN_KEYS" if now else ""), file) as box:
+        box.start("case", CANARY, id="C-1")
+        assert box.get("C-1").execution == 1
+        with pytest.raises(InstanceExistsError, match="another input"):
+            box.start("case", "other", id="C-1")
+
+
+def test_so_is_one_that_an_orchestrator_starts(
+    file: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = workflow()
+
+    @app.orchestrator
+    async def starter(ctx: Context, text: str) -> None:
+        ctx.start("case", text, id="C-1")
+
+    keys(monkeypatch, f"k1:{K1}")
+    with Sandbox(app, file) as box:
+        box.start("starter", CANARY, id="S-1")
+    keys(monkeypatch, f"k2:{K2},k1:{K1}")
+    with Sandbox(app, file) as box:
+        box.start("starter", CANARY, id="S-2")
+        assert not caplog.records
+        box.start("starter", "other", id="S-3")
+
+    assert plain_digest("case", CANARY) not in digests(file).values()
+    assert [each.levelname for each in caplog.records] == ["WARNING"]
+
+
+def test_a_key_that_only_a_status_needs_is_one_to_keep(
+    file: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = Adjourn()
+    app.protect(Privacy(encryption_keys_env="ADJOURN_KEYS"))
+
+    @app.orchestrator
+    async def wait(ctx: Context, text: str) -> None:
+        await ctx.create_timer(timedelta(hours=1))
+        ctx.set_custom_status(text)
+        await ctx.wait_for_external_event("Go")
+
+    keys(monkeypatch, f"k1:{K1}")
+    with Sandbox(app, file) as box:
+        box.start("wait", CANARY, id="C-1")
+    keys(monkeypatch, f"k2:{K2},k1:{K1}")
+    with Sandbox(app, file) as box:
+        box.advance(hours=2)
+
+    verify_file(file)
+
+    said = capsys.readouterr().out
+    assert "encrypted with key k1: keep it" in said and "encrypted with key k2: keep it" in said

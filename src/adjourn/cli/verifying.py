@@ -9,7 +9,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from adjourn.cli.exits import DamagedError
 from adjourn.cli.text import console, printable
-from adjourn.store.verify import verify
+from adjourn.store.verify import keys_of_columns, verify
 
 
 def verify_file(path: str) -> None:
@@ -29,8 +29,9 @@ def verify_file(path: str) -> None:
             if executions % 100 == 0:
                 progress.update(task, description=f"Checking: {rows:,} rows")
     print(printable(f"{path}: {executions:,} executions, {rows:,} rows checked."))
+    keys += keys_of_columns(path)
     for id, count in sorted(keys.items()):
-        print(printable(f"{count:,} rows are encrypted with key {id}: keep it."))
+        print(printable(f"{count:,} rows and texts are encrypted with key {id}: keep it."))
     if not broken:
         print("Every row is what was written.")
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from hashlib import sha256
 
 import msgspec
 
@@ -95,11 +94,6 @@ def answer_update(
     answer = batch.memory.store.rows.hide(row.id, f"answer {update_id}", text)
     batch.receipts.append((row.key, "update", update_id, answer))
     batch.update_answers.append((row.key, update_id, result, refusal))
-
-
-def start_digest(name: str, input: msgspec.Raw) -> bytes:
-    """By which a start that is repeated is known again."""
-    return sha256(name.encode() + b"\0" + bytes(input)).digest()[:16]
 
 
 def new_instance(

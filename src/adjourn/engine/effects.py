@@ -9,13 +9,7 @@ import msgspec
 
 from adjourn.engine import approved
 from adjourn.engine.batch import Batch
-from adjourn.engine.bookkeeping import (
-    answer_update,
-    inherited,
-    new_instance,
-    start_digest,
-    timer_row,
-)
+from adjourn.engine.bookkeeping import answer_update, inherited, new_instance, timer_row
 from adjourn.engine.endings import continue_as_new, finish, terminate_child
 from adjourn.engine.instance import Instance
 from adjourn.engine.messages import ActivityCall
@@ -157,7 +151,8 @@ def start_child(batch: Batch, instance: Instance, command: commands.StartSubOrch
 def start_independent(batch: Batch, row: InstanceRow, command: commands.StartOrchestration) -> None:
     """As a client's start that returns what exists; its first turn runs in the next step. What
     another tenant has under this id is left alone, and nothing is said of it."""
-    digest = start_digest(command.name, command.input)
+    rows = batch.memory.store.rows
+    given = command.instance_id, command.name, command.input
     taken = batch.memory.look_up(command.instance_id)
     if taken is not None:
         if taken.row.tenant != row.tenant:
@@ -165,7 +160,7 @@ def start_independent(batch: Batch, row: InstanceRow, command: commands.StartOrc
                 "%s started %r as %s, but that id is taken, and left alone",
                 row.id, command.name, command.instance_id,
             )  # fmt: skip
-        elif taken.row.start_digest != digest:
+        elif not rows.same_start(taken.row.start_digest, *given):
             _log.warning(
                 "%s started %r as %s, but that id is taken: the %r that has it is left alone",
                 row.id, command.name, command.instance_id, taken.row.name,
@@ -173,5 +168,5 @@ def start_independent(batch: Batch, row: InstanceRow, command: commands.StartOrc
         return
     tags = inherited(row)
     started = new_instance(batch, command.name, command.instance_id, command.input, tags=tags)
-    started.row.start_digest = digest
+    started.row.start_digest = rows.start_digest(*given)
     batch.runnable.append(started.row.key)

@@ -60,7 +60,6 @@ def start(batch: Batch, message: StartInstance) -> None:
         codec.check_text("A tag", name)
         codec.check_text(f"Tag {name!r}", value)
     tenant = check_tenant(message.tags[TENANT]) if TENANT in message.tags else ""
-    digest = bookkeeping.start_digest(message.name, message.input)
     registry = batch.memory.registry
     if message.name in registry.built_in:  # only ctx.approval may ask, and only as it asks
         raise UnknownOrchestratorError(message.name, registry.orchestrators)
@@ -78,24 +77,26 @@ def start(batch: Batch, message: StartInstance) -> None:
         )
     elif found.row.tenant != tenant:
         raise InstanceExistsError(message.id)
-    elif _same_start(found, message, digest):
+    elif _same_start(batch, found, message):
         batch.answer(message.reply, (message.id, False))
         return
     else:
         instance = _replace(batch, found, message)
-    instance.row.start_digest = digest
+    rows = batch.memory.store.rows
+    instance.row.start_digest = rows.start_digest(message.id, message.name, message.input)
     _first_turn(batch, instance, message)
     batch.answer(message.reply, (message.id, True))
 
 
-def _same_start(found: Instance, message: StartInstance, digest: bytes) -> bool:
+def _same_start(batch: Batch, found: Instance, message: StartInstance) -> bool:
     """Whether the instance that is there is the answer. Raises: InstanceExistsError."""
     row = found.row
     match message.on_conflict:
         case "return_existing":
             return True
         case "error":
-            if row.start_digest == digest:
+            known = batch.memory.store.rows.same_start
+            if known(row.start_digest, row.id, message.name, message.input):
                 return True
             raise InstanceExistsError(row.id, row.status, "was started with another input")
         case "replace_finished":

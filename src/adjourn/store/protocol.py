@@ -58,7 +58,7 @@ class InstanceRow(msgspec.Struct, kw_only=True, gc=False):
     problem: str | None = None
     """Why it is quarantined, for people; as `Store.rows` hides it."""
     start_digest: bytes = b""
-    """Digest of name and input of the start, for idempotent starts."""
+    """Digest of name and input of the start, for idempotent starts; as `Store.rows` makes it."""
     tags: str = "{}"
     tenant: str = ""
     """Written once: a later update of the row does not change it."""

@@ -11,6 +11,9 @@ chain is over what stands in the file: it is checked without any key.
 
 from __future__ import annotations
 
+import hmac
+from hashlib import sha256
+
 import msgspec
 
 from adjourn.errors import SealedError
@@ -23,6 +26,9 @@ _encode = msgspec.json.encode
 _BEGINS = ' {"$encrypted":'
 """What a column begins with that holds a box. The codec writes no blank before a value, so none
 that a user stores looks like it, and it is JSON still."""
+
+
+DIGEST_BYTES = 16
 
 
 class Rows:
@@ -83,10 +89,33 @@ class Rows:
         box = box_of(text.encode())
         return text if box is None else self._open(id, column.encode(), box).decode()
 
+    # By what a start that is repeated is known again.
+
+    def start_digest(self, id: str, name: str, input: msgspec.Raw) -> bytes:
+        """Of a start of this instance. With a sealer nobody confirms a guessed input by it who has
+        the file and no key."""
+        text = _start(name, input)
+        if self._sealer is None:
+            return sha256(text).digest()[:DIGEST_BYTES]
+        return next(self._sealer.digests(id, text))[:DIGEST_BYTES]
+
+    def same_start(self, digest: bytes, id: str, name: str, input: msgspec.Raw) -> bool:
+        """Whether this digest was made of such a start: before the file was encrypted, or with any
+        of the keys that are here."""
+        text = _start(name, input)
+        known = [sha256(text).digest()]
+        if self._sealer is not None:
+            known += self._sealer.digests(id, text)
+        return any(hmac.compare_digest(digest, each[:DIGEST_BYTES]) for each in known)
+
     def _open(self, id: str, place: bytes, box: Box) -> bytes:
         if self._sealer is None:
             raise SealedError(id, box.key, "no encryption keys were given")
         return self._sealer.unseal(id, place, box)
+
+
+def _start(name: str, input: msgspec.Raw) -> bytes:
+    return name.encode() + b"\0" + bytes(input)
 
 
 def _place(execution: int, number: int, shown: bytes) -> bytes:

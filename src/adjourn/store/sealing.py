@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import importlib
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -73,6 +74,19 @@ class Sealer:
         nonce = secrets.token_bytes(NONCE_BYTES)
         sealed = self._cipher(self.newest, instance_id).encrypt(nonce, text, place)
         return Box(self.newest, base64.b64encode(nonce).decode(), base64.b64encode(sealed).decode())
+
+    def digests(self, instance_id: str, text: bytes) -> Iterator[bytes]:
+        """By which `text` of this instance is known again, and by nobody without a key: with the
+        newest first, and with each that it may have been made with."""
+        for id in self._keys:
+            yield hmac.digest(self._digest_key(id, instance_id), text, "sha256")
+
+    def _digest_key(self, key_id: str, instance_id: str) -> bytes:
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+        purpose = f"adjourn digest/{instance_id}".encode()
+        return HKDFExpand(SHA256(), KEY_BYTES, purpose).derive(self._keys[key_id])
 
     def unseal(self, instance_id: str, place: bytes, box: Box) -> bytes:
         """What was sealed. Raises: SealedError."""

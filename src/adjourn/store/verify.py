@@ -27,6 +27,13 @@ _STRAY = """
 """
 
 
+_COLUMNS = """
+    SELECT CAST(custom_status AS BLOB) FROM instances WHERE custom_status IS NOT NULL
+    UNION ALL SELECT CAST(problem AS BLOB) FROM instances WHERE problem IS NOT NULL
+    UNION ALL SELECT CAST(answer AS BLOB) FROM receipts WHERE answer IS NOT NULL
+"""
+
+
 class Checked(msgspec.Struct, frozen=True):
     """One execution whose every row is what was written; or the first that is not."""
 
@@ -60,6 +67,17 @@ def verify(path: str) -> Iterator[Checked]:
         for instance, execution, number in run(_STRAY, ()):
             stray = HistoryDamagedError(f"#{instance}", execution, number, "it has no instance")
             yield Checked(f"#{instance}", execution, 1, stray)
+
+
+def keys_of_columns(path: str) -> Counter[str]:
+    """How many texts beside the histories are encrypted, by the id of the key: a status may need a
+    key that no row of history needs.
+
+    Raises: FileRefusedError, StorageError.
+    """
+    with reading(path) as run:
+        boxes = (box_of(text) for (text,) in run(_COLUMNS, ()))
+        return Counter(box.key for box in boxes if box is not None)
 
 
 def _check(
