@@ -19,7 +19,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check test demo story teams-app bench crash format formatted lint types imports safe fast pins clean
+.PHONY: help check test demo story teams-app bench crash format formatted lint types imports safe fast audit pins clean
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ safe: $(VENV)/.dev ## Part of check: bandit finds nothing in our sources.
 
 fast: $(VENV)/.dev ## Part of check: the tests that are not marked slow.
 	@$(BIN)/python -m pytest --quiet -n 2 --dist worksteal -m "not slow and not crash"
+
+audit: $(VENV)/.dev ## Is anything that is pinned known to be vulnerable? It says so where nobody could be asked.
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/house/audit.py requirements/*.txt
 
 pins: $(VENV)/.dev ## Recompile requirements/*.txt after a dependency changed (UPGRADE=1: take newer ones).
 	@$(COMPILE) $(PROJECTS) --extra agents --extra server --extra postgres --extra stripe --extra teams \
