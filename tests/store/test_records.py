@@ -151,3 +151,19 @@ def test_a_file_that_is_none_is_said_so(tmp_path: Path) -> None:
         Records(tmp_path / "a", Hands())
     with pytest.raises(StorageError, match="cannot be written"):
         Records(tmp_path / "no" / "folder", Hands())
+
+
+def test_what_was_deleted_is_nowhere_in_the_file(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened(tmp_path / "a", Hands()) as records:
+            for number in range(50):
+                await records.put("sessions", str(number), Note(f"canary-{number}"))
+        assert b"canary-7" in (tmp_path / "a").read_bytes()
+        async with opened(tmp_path / "a", Hands()) as records:
+            for number in range(50):
+                await records.delete("sessions", str(number))
+
+    asyncio.run(story())
+
+    for file in tmp_path.iterdir():
+        assert b"canary" not in file.read_bytes()

@@ -200,6 +200,7 @@ class Records:
             connection: Any = apsw.Connection(self._path)
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
             connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA secure_delete = ON")  # a session that ended is gone
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(_SCHEMA)
             return connection
