@@ -185,6 +185,8 @@ class Shop:
             url = "http://127.0.0.1:{nobody}/"
             secret_env = "HOOKS_IN"
             allow_private = ["127.0.0.1:{nobody}"]
+            [limits]
+            failures = 100000
             [privacy]
             {privacy}
             [log]
@@ -244,7 +246,7 @@ class Shop:
         http.get(f"{base}/done/result?wait=20", headers=program)
 
     def _reject(self, http: httpx.Client) -> None:
-        lena = {"x-forwarded-user": "lena"}
+        lena = {"x-forwarded-user": "lena", "origin": self.address}
         rows: list[dict[str, Any]] = []
         for _ in range(500):
             rows = http.get("/api/v1/inbox", headers=lena).json()["rows"]
