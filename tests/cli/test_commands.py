@@ -73,6 +73,15 @@ def test_show_tells_the_whole_story_in_plain_words(cli: Cli) -> None:
     assert "Failed" in out
 
 
+def test_show_and_list_hide_what_people_are_not_shown_unless_asked(cli: Cli) -> None:
+    cli("start", "approve", '{"password": "canary-5"}', "--id", "u-1")
+
+    for words in (["show", "u-1"], ["show", "u-1", "--json"], ["list", "--json"]):
+        out = cli(*words).out
+        assert "canary-5" not in out and "[redacted]" in out
+    assert "canary-5" in cli("show", "u-1", "--unredacted").out
+
+
 def test_show_an_earlier_execution_and_json(cli: Cli) -> None:
     cli("start", "approve", CASE, "--id", "e-1")
     cli("start", "approve", "{}", "--id", "e-1", "--on-conflict", "terminate_and_replace")
