@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -175,7 +176,7 @@ SENT: dict[str, list[dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("who", ["bob", "leo"])
+@pytest.mark.parametrize("who", ["bob", "leo", "pia"])
 @pytest.mark.parametrize("address", AT_ONE, ids=" ".join)
 def test_what_is_anothers_is_answered_as_what_does_not_exist(
     world: World, address: tuple[str, str], who: str
@@ -349,25 +350,25 @@ def test_one_does_not_join_the_wait_of_another_tenant(world: World) -> None:
 
 def test_a_stream_beats_for_its_own_tenant_alone(world: World) -> None:
     """Neither the moment nor the number of a beat tells of another tenant's changes."""
+    with listening(world, "ann") as (first, told_ann):
+        assert "event: changed" in first
+        for _ in range(2):
+            world.run(comment(world, "acme-law:1:1"))
+            assert "event: changed" in [next(told_ann) for _ in range(4)]
+        with listening(world, "bob") as (first, told_bob):
+            assert "id: 0" in first
+            world.run(comment(world, "acme-law:1:1"))
+            world.run(comment(world, "beta-law:1:1"))
+            beat = [next(told_bob) for _ in range(4)]
+            assert "event: changed" in beat and "id: 1" in beat
 
-    def first(who: str) -> tuple[Any, Iterator[str]]:
-        stream = world.http.stream("GET", "/stream", headers=world.headers[who])
-        told = stream.__enter__().iter_lines()
-        lines = [next(told) for _ in range(6)]
-        assert "event: changed" in lines
-        return stream, told
 
-    (ann, told_ann), (bob, told_bob) = first("ann"), first("bob")
-    try:
-        for id in ("acme-law:1:1", "acme-law:1:1", "beta-law:1:1"):
-            world.run(comment(world, id))
-            if id.startswith("acme"):
-                assert "event: changed" in [next(told_ann) for _ in range(4)]
-        beat = [next(told_bob) for _ in range(4)]
-    finally:
-        ann.__exit__(None, None, None)
-        bob.__exit__(None, None, None)
-    assert "id: 1" in beat, "one change of theirs, and not the third of all"
+@contextmanager
+def listening(world: World, who: str) -> Iterator[tuple[list[str], Iterator[str]]]:
+    """What is told at once, and what comes then."""
+    with world.http.stream("GET", "/stream", headers=world.headers[who]) as answer:
+        told = answer.iter_lines()
+        yield [next(told) for _ in range(6)], told
 
 
 async def comment(world: World, id: str) -> None:
