@@ -6,6 +6,7 @@ import json
 import logging
 import string
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -15,11 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tests.properties.profiles  # noqa: F401  as many examples as the other properties take
+from adjourn import ActivityFailedError, Adjourn, Context, NonRetryableError, RetryPolicy
 from adjourn.model import events
 from adjourn.model.failure import FailureDetails
 from adjourn.model.privacy import HIDDEN, Privacy, RedactedLogs, Redactor
 from adjourn.model.state import Ending, HistoryEntry, InstanceState
 from adjourn.model.status import Status
+from adjourn.testing import Sandbox
 from adjourn.testing.clock import START
 
 PLAIN = Redactor()
@@ -497,3 +500,36 @@ def test_two_handlers_write_the_same(written: Written) -> None:
     written.handle(told)
 
     assert written.lines[0] == written.lines[1]
+
+
+# Before anything is stored.
+
+
+def test_what_a_failure_says_is_hidden_before_it_is_written(tmp_path: Path) -> None:
+    """So a secret in an exception is in no file, though nothing is encrypted."""
+    app = Adjourn()
+    app.protect(Privacy(redact=["iban"]))
+
+    @app.activity(retry=RetryPolicy(max_number_of_attempts=1))
+    def connect(told: str) -> None:
+        try:
+            raise KeyError(f"iban={told[::-1]}")
+        except KeyError as error:
+            raise NonRetryableError(f"password={told[::-1]}") from error
+
+    @app.orchestrator
+    async def case(ctx: Context, told: str) -> None:
+        try:
+            await ctx.call_activity(connect, told)
+        except ActivityFailedError as error:
+            raise RuntimeError(f"{error}, secret={told[::-1]}") from error
+
+    file = tmp_path / "a.db"
+    with Sandbox(app, str(file)) as box:
+        box.start("case", "canary-37"[::-1], id="C-1")
+        failure = box.get("C-1").failure
+        assert failure is not None and "secret=[redacted]" in failure.message
+        kept = b"".join(each.read_bytes() for each in tmp_path.iterdir())
+
+    assert b"canary-37"[::-1] in kept and b"canary-37" not in kept
+    assert b"password=[redacted]" in kept and b"iban=[redacted]" in kept
