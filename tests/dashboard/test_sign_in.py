@@ -163,7 +163,7 @@ def test_a_disabled_person_is_out_at_once(one: SignedSite) -> None:
     assert not is_in(browser)
 
 
-@pytest.mark.parametrize("planted", ["A" * 43, "x", "", "lena", "../../etc"])
+@pytest.mark.parametrize("planted", ["A" * 43, "x", "lena", "../../etc"])
 def test_a_planted_session_is_never_the_one_that_is_signed_in(
     one: SignedSite, planted: str
 ) -> None:
@@ -305,6 +305,7 @@ def test_a_page_of_another_origin_signs_nobody_in_or_out(
     answer = browser.http.post(path.format(handle=handle), data=ACTS[path], headers=headers)
 
     assert answer.status_code in (403, 421) and "set-cookie" not in answer.headers
+    assert "<html" not in answer.text  # no page of ours has even seen it
     assert is_in(browser) and one.site.run(one.door.directory.absences()) == []
 
 

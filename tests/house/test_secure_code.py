@@ -70,7 +70,7 @@ SQL_PARTS: dict[str, set[str]] = {
         "self._by_index(view, each)",
     },
     # The columns of a table, as the same module names them.
-    "adjourn/store/queries.py": {"INSTANCE_COLUMNS", "', '.join('?' * 24)"},
+    "adjourn/store/queries.py": {"INSTANCE_COLUMNS", "_INSTANCE_MARKS"},
     "adjourn/store/records.py": {"APPLICATION_ID"},
     "support_agent/shop/database.py": {"pragma"},
     # Constants of this module, numbers, and conditions written in `_list_query`, values bound.

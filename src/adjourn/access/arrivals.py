@@ -17,7 +17,7 @@ from adjourn.access.directory import AccountTakenError, Directory
 from adjourn.access.refusals import ProviderSettingsError, SignInRefusedError
 from adjourn.access.settings import Provider
 from adjourn.approvals.people import Person
-from adjourn.approvals.text import plain
+from adjourn.approvals.text import one_line
 
 GOOGLE = "https://accounts.google.com"
 CONSUMER_DOMAINS = frozenset({"gmail.com", "googlemail.com"})
@@ -57,8 +57,8 @@ async def person_of(
     person = known or Person(id=own_id(account), name="")
     if not (provider.strangers or directory.belongs(person.id, groups) or directory.awaits_admin):
         raise SignInRefusedError("stranger", account=account)
-    said = plain(_text(claims, "name") or email or _text(claims, "preferred_username"))
-    name = said[:NAME_LIMIT] or person.name or person.id
+    said = _text(claims, "name") or email or _text(claims, "preferred_username")
+    name = one_line(said, NAME_LIMIT) or person.name or person.id
     accounts = {**person.accounts, CHANNEL: account}
     person = msgspec.structs.replace(person, name=name, email=email, accounts=accounts)
     try:

@@ -8,7 +8,9 @@ INSTANCE_COLUMNS = (
     "pending_events, waiting_for, custom_status, problem, start_digest, tags, tenant"
 )
 
-INSERT_INSTANCE = f"INSERT INTO instances ({INSTANCE_COLUMNS}) VALUES ({', '.join('?' * 24)})"
+_INSTANCE_MARKS = ", ".join("?" for _ in INSTANCE_COLUMNS.split(", "))
+
+INSERT_INSTANCE = f"INSERT INTO instances ({INSTANCE_COLUMNS}) VALUES ({_INSTANCE_MARKS})"
 
 UPDATE_INSTANCE = """
     UPDATE instances SET created_at = ?, parent = ?, parent_execution = ?, parent_sequence = ?,
