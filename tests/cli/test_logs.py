@@ -33,12 +33,15 @@ def begin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
     monkeypatch.setenv("CANARY_IN", CANARY)
 
     def set_up(
-        settings: Settings | None = None, signed_in: bool = False, *own: logging.Handler
+        settings: Settings | None = None,
+        signed_in: bool = False,
+        *own: logging.Handler,
+        app: Adjourn | None = None,
     ) -> io.StringIO:
         # Only now: pytest puts its own in place after the fixtures.
         monkeypatch.setattr(root, "handlers", [*own])
         monkeypatch.setattr(sys, "stderr", written)
-        protect(Adjourn(), settings or Settings(), signed_in=signed_in)
+        protect(app or Adjourn(), settings or Settings(), signed_in=signed_in)
         return written
 
     yield set_up
@@ -48,6 +51,21 @@ def begin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
     own.propagate = True
     if last is not None:
         last.filters.clear()
+
+
+def test_the_application_hides_what_it_knows_of_wherever_a_line_has_it(begin: Begin) -> None:
+    app = Adjourn()
+    app.hide_in_logs(lambda text: text.replace("Amina", "[name]"))
+    app.hide_in_logs(lambda text: text.replace("[name]", "[somebody]"))
+    written = begin(None, False, app=app)
+    try:
+        raise ValueError("Amina was here")
+    except ValueError:
+        LOG.exception("Amina %s", "called", stack_info=True)
+
+    assert "[somebody] called" in written.getvalue()
+    assert "Error: [somebody] was here" in written.getvalue()
+    assert "Amina" not in written.getvalue()
 
 
 def given(**log: Any) -> Settings:

@@ -22,7 +22,7 @@ def protect(app: Adjourn, settings: Settings, *, signed_in: bool) -> None:
     if not root.handlers:
         root.addHandler(_handler(settings.log, bare=settings == Settings()))
         root.setLevel(settings.log.level.upper())
-    hiding = RedactedLogs(app.redactor)
+    hiding = RedactedLogs(app.redactor, app.hidden_in_logs)
     for handler in _handlers():
         handler.addFilter(hiding)
     access = settings.log.access

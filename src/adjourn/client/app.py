@@ -38,6 +38,8 @@ class Adjourn(Registry):
         """What `mount` was given, by path."""
         self.places: dict[str, str] = {}
         """Their links in the dashboard's head, by name."""
+        self.hidden_in_logs: list[Callable[[str], str]] = []
+        """What `hide_in_logs` was given."""
 
     def mount(self, path: str, make: Mounted, *, place: str = "") -> None:
         """Pages of the application's own, which `adjourn run` serves below `path` ("/chat"), beside
@@ -71,6 +73,12 @@ class Adjourn(Registry):
         names = [*privacy.secrets_env, privacy.encryption_keys_env]
         secrets = [os.environ.get(name, "").strip() for name in names if name]
         self.redactor = Redactor(privacy.redact, secrets)
+
+    def hide_in_logs(self, hide: Callable[[str], str]) -> None:
+        """Whatever `adjourn run` logs while it serves this application goes through `hide`, too:
+        each message, traceback and stack. It takes a text, returns what may be written of it, and
+        raises nothing."""
+        self.hidden_in_logs.append(hide)
 
     def open(self, where: str | os.PathLike[str], *, key: str | None = None) -> Client:
         """A client, to be used with `async with`. `where` is a file, which this process then owns

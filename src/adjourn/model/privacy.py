@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fnmatch import translate
 from operator import is_
 from typing import Any, NamedTuple, TypeVar, cast
@@ -265,17 +265,24 @@ class Redactor:
 
 
 class RedactedLogs(logging.Filter):
-    """Hides secrets in each record: its message, its traceback, its stack, its extra texts.
+    """Hides secrets in each record: its message, its traceback, its stack, its extra texts; `also`
+    goes over all of these but the extra ones.
 
     Add it to handlers: a filter on a logger does not see what that logger's children log.
     """
 
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self, redactor: Redactor, also: Iterable[Callable[[str], str]] = ()) -> None:
         super().__init__()
         self._redactor = redactor
+        self._texts = (redactor.text, *also)
+
+    def _text(self, text: str) -> str:
+        for hide in self._texts:
+            text = hide(text)
+        return text
 
     def filter(self, record: logging.LogRecord) -> bool:
-        redact = self._redactor.text
+        redact = self._text
         record.msg, record.args = redact(_message(record)), None
         if record.exc_info and not record.exc_text:
             # The formatter writes `exc_text` where there is one, and looks no further.

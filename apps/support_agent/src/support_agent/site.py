@@ -5,14 +5,13 @@ the talks that people take over below /talks, the supervisors' dashboard at /, a
 at /api/messages where SUPPORT_TEAMS_... settings ask for it.
 """
 
-import logging
 import os
 from collections.abc import Callable
 from typing import Any
 
 from adjourn import Authenticator, Client
 from support_agent import case, conversation, handover
-from support_agent.agent.redact import PersonalData
+from support_agent.agent.redact import redact
 from support_agent.app import app
 from support_agent.channels.desk import DESKS, Desk, keep_cards
 from support_agent.channels.teams.settings import is_wanted
@@ -57,7 +56,4 @@ if is_wanted(os.environ):
     app.mount("/api/messages", _at_desk(open_teams(os.environ, HOST)))
     app.watch_approvals(keep_cards)
 
-# Whatever this process logs, it logs without its customers' data.
-logging.basicConfig()
-for handler in logging.getLogger().handlers:
-    handler.addFilter(PersonalData())
+app.hide_in_logs(redact)
