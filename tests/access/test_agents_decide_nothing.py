@@ -270,6 +270,7 @@ ROWS: dict[str, Callable[[httpx.Client, Waiting], httpx.Response]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS)
 def test_a_program_decides_nothing(doors: Doors, robot: httpx.Client, row: str) -> None:
     waiting = doors.waiting()
@@ -443,6 +444,7 @@ def spoken(doors: Doors, query: str, lines: list[str]) -> bytes:
     return asyncio.run(speak())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", OVER_THE_WIRE)
 def test_a_key_that_comes_otherwise_is_no_key(doors: Doors, row: str) -> None:
     with program(doors, "plain") as client:
@@ -459,6 +461,7 @@ def test_a_key_that_comes_otherwise_is_no_key(doors: Doors, row: str) -> None:
     assert said.startswith(b"HTTP/1.1 401"), said
 
 
+@pytest.mark.slow
 def test_a_revoked_key_is_out_at_the_next_request(doors: Doors) -> None:
     with program(doors, "short") as client:
         assert client.get("/api/v1/inbox").status_code == 200

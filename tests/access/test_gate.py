@@ -26,6 +26,7 @@ def test_a_key_is_a_program_with_its_scopes_and_never_a_person(gated: Gated) -> 
     asyncio.run(story())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given",
     [

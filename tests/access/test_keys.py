@@ -210,6 +210,7 @@ ENDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seen", [False, True], ids=["never seen", "seen before"])
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
 def test_what_has_ended_opens_nothing_here_or_in_another_process(
@@ -487,6 +488,7 @@ class Crowded(CountingHasher):
         return super().verify(hash, password)
 
 
+@pytest.mark.slow
 def test_hashing_is_done_beside_the_loop_and_never_much_at_once() -> None:
     async def story() -> None:
         hasher = Crowded()

@@ -23,6 +23,7 @@ def one(tmp_path: Path) -> Iterator[Rig]:
         yield made
 
 
+@pytest.mark.slow
 def test_whoever_signs_in_comes_back_to_where_they_were_going(one: Rig) -> None:
     one.provider.people["ada"] = {"name": "Ada Lovelace", "sid": "s-1"}
 

@@ -220,6 +220,7 @@ FORGED: dict[str, Change] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORGED)
 def test_a_token_that_proves_nothing_signs_nobody_in(one: Rig, name: str) -> None:
     FORGED[name](one.provider)

@@ -232,6 +232,7 @@ def test_all_of_a_person_end_and_all_of_everybody(gated: Gated) -> None:
     asyncio.run(story())
 
 
+@pytest.mark.slow
 def test_nobody_collects_sessions_without_end(gated: Gated) -> None:
     async def story() -> None:
         gate = gated.gate()

@@ -58,6 +58,7 @@ def story() -> Adjourn:
 # Once.
 
 
+@pytest.mark.slow
 def test_each_model_request_and_each_tool_call_is_an_activity() -> None:
     with Sandbox(story()) as box:
         box.start("answer", "hello", id="c-1")
@@ -116,6 +117,7 @@ def test_killed_after_each_step_nothing_that_finished_runs_again() -> None:
         assert ran == {f"c-1/1/{number}": 1 for number in range(1, 8)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", CRASH_POINTS)
 @pytest.mark.parametrize("nth", [2, 3, 5, 8])
 def test_a_crash_inside_a_commit_repeats_at_most_the_step_whose_result_was_lost(
@@ -135,6 +137,7 @@ def test_a_crash_inside_a_commit_repeats_at_most_the_step_whose_result_was_lost(
         assert set(ran) == {f"c-1/1/{number}" for number in range(1, 8)}
 
 
+@pytest.mark.slow
 def test_an_execution_that_is_not_kept_in_memory_goes_on_all_the_same() -> None:
     with Sandbox(story(), cache_size=0) as box:
         box.start("answer", "hello", id="c-1")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from typing import Any, get_args
 
+import pytest
 from pydantic_ai import Agent, FunctionToolset
 from pydantic_ai.durable_exec import (
     CapabilityOperationId,
@@ -116,6 +117,7 @@ except ImportError as error:
 """
 
 
+@pytest.mark.slow
 def test_without_pydantic_ai_all_but_agents_works_and_agents_say_what_is_missing() -> None:
     run = subprocess.run(
         [sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=True, timeout=60
@@ -125,6 +127,7 @@ def test_without_pydantic_ai_all_but_agents_works_and_agents_say_what_is_missing
     assert run.stdout.strip() == said + "pip install 'adjourn[agents]'"
 
 
+@pytest.mark.slow
 def test_importing_adjourn_does_not_import_pydantic_ai() -> None:
     program = "import adjourn, sys; print('pydantic_ai' in sys.modules)"
     run = subprocess.run(

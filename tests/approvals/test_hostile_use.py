@@ -276,6 +276,7 @@ def test_what_was_taken_stays_taken_however_strict_the_validator_has_become(
 # Limits, and what is asked wrongly.
 
 
+@pytest.mark.slow
 def test_comments_without_end_leave_it_decidable() -> None:
     with Sandbox(asking(Step(1))) as box:
         box.start("ask", id="a")
@@ -396,6 +397,7 @@ def test_an_approval_whose_effect_nobody_starts_is_not_queued_for_ever() -> None
         assert asked.row.execution == "none"
 
 
+@pytest.mark.slow
 def test_the_same_person_in_two_handles_votes_twice_in_the_sandbox_too() -> None:
     for _ in range(30):  # ids of freed objects are used again, now and then
         with Sandbox(asking(Step(1), need=2)) as box:

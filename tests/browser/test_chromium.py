@@ -88,6 +88,7 @@ def test_ways_to_install_are_tried_until_a_browser_starts(bin: Path) -> None:
     assert [line.split(" with ")[1].split()[0] for line in said] == ["broken", "idle", "working"]
 
 
+@pytest.mark.slow
 def test_without_any_browser_the_next_move_is_said_with_what_was_tried(
     bin: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

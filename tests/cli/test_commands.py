@@ -96,6 +96,7 @@ def test_show_an_earlier_execution_and_json(cli: Cli) -> None:
     assert document["history"][0]["event"]["kind"] == "InstanceStarted"
 
 
+@pytest.mark.slow
 def test_list_filters_pages_and_says_when_there_is_nothing(cli: Cli) -> None:
     for number in range(3):
         cli("start", "approve", CASE, "--id", f"l-{number}")
@@ -200,6 +201,7 @@ def test_every_error_ends_with_a_code_of_the_table() -> None:
     assert exits.exit_code_of(errors.AdjournError()) == exits.OTHER
 
 
+@pytest.mark.slow
 def test_version_and_help(cli: Cli) -> None:
     assert cli("--version").out.startswith("0.")
     assert cli().code == 0

@@ -105,6 +105,7 @@ def test_each_file_has_its_own_keys(cli: Cli) -> None:
     assert "ci" in cli("keys", "list", "--db", "other.db").out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -155,6 +156,7 @@ def test_help_names_every_scope(cli: Cli) -> None:
 # While a server runs.
 
 
+@pytest.mark.slow
 def test_a_running_server_takes_a_key_at_once_and_lets_it_go_at_once(
     cli: Cli, serving: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -142,6 +142,7 @@ def test_a_request_that_waits_does_not_hold_up_the_stop(
     assert process.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_an_applications_own_pages_are_served_behind_the_guard_and_linked(
     running: tuple[subprocess.Popen[str], str],
 ) -> None:
@@ -154,6 +155,7 @@ def test_an_applications_own_pages_are_served_behind_the_guard_and_linked(
         assert '<a href="/hello/">' in http.get("/").text
 
 
+@pytest.mark.slow
 def test_an_application_may_answer_below_the_api_and_takes_nothing_from_it(
     running: tuple[subprocess.Popen[str], str],
 ) -> None:

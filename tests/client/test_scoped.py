@@ -126,6 +126,7 @@ async def answer(call: Coroutine[Any, Any, Any], id: str) -> Any:
         return (type(error).__name__, str(error).replace(id, "ID"), facts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("verb", "at"), CALLS)
 @pytest.mark.parametrize(
     ("actor", "tenant"),
@@ -350,6 +351,7 @@ DOINGS: dict[str, Callable[[Client, str, Actor], Coroutine[Any, Any, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("doing", DOINGS)
 @pytest.mark.parametrize("actor", [BETA, NOBODYS, CROSSING, NARROWED])

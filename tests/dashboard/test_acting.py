@@ -12,6 +12,7 @@ from tests.dashboard.site import Site
 At = Callable[[str], Browser]
 
 
+@pytest.mark.slow
 def test_approve_offers_undo_and_opens_the_next_one(site: Site, at: At) -> None:
     first = site.ask(title="Flow first")
     second = site.ask(title="Flow second")
@@ -61,6 +62,7 @@ def test_rejecting_takes_one_step_and_a_reason(site: Site, at: At) -> None:
     assert site.row(id).status == "rejected"
 
 
+@pytest.mark.slow
 def test_high_risk_asks_for_a_comment_and_a_tick(site: Site, at: At) -> None:
     id = site.ask(risk="high")
     form = at("lena").open(f"/approvals/{id}").form("approve")
@@ -77,6 +79,7 @@ def test_high_risk_asks_for_a_comment_and_a_tick(site: Site, at: At) -> None:
     assert site.row(id).status == "approved" and "Checked." in done.main
 
 
+@pytest.mark.slow
 def test_two_must_agree_on_the_same_value(site: Site, at: At) -> None:
     id = site.ask(need=2)
     lena, omar = at("lena"), at("omar")
@@ -92,6 +95,7 @@ def test_two_must_agree_on_the_same_value(site: Site, at: At) -> None:
     assert site.row(id).status == "approved"
 
 
+@pytest.mark.slow
 def test_claim_and_give_back(site: Site, at: At) -> None:
     id = site.ask()
     lena, omar = at("lena"), at("omar")
@@ -105,6 +109,7 @@ def test_claim_and_give_back(site: Site, at: At) -> None:
     assert site.row(id).holder == ""
 
 
+@pytest.mark.slow
 def test_a_question_goes_to_the_requester_and_its_answer_comes_back(site: Site, at: At) -> None:
     id = site.ask()
     lena, sam = at("lena"), at("sam")
@@ -117,6 +122,7 @@ def test_a_question_goes_to_the_requester_and_its_answer_comes_back(site: Site, 
     assert "Sam Ortiz answered" in lena.open(f"/approvals/{id}").main
 
 
+@pytest.mark.slow
 def test_comment_reassign_snooze_and_cancel(site: Site, at: At) -> None:
     id = site.ask(title="Handed one")
     lena, grace = at("lena"), at("grace")
@@ -193,6 +199,7 @@ def test_the_script_gets_the_parts_that_change(site: Site, at: At) -> None:
     assert answer.headers["hx-replace-url"].startswith("/?text=Part&order=oldest&open=")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("door", ["page", "api"])
 def test_where_nobody_signs_in_whoever_acts_has_just_come(site: Site, at: At, door: str) -> None:
     """What asks for a recent sign-in is approved on this machine as everything else is."""

@@ -14,6 +14,7 @@ ACTIONS = ("approve", "reject", "claim", "unclaim", "ask", "reassign", "snooze",
            "answer", "cancel", "undo")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_header_says_what_happens_and_how_careful_to_be(site: Site, at: At) -> None:
     id = site.ask(risk="high", need=2, policy="refund-two-people")
     page = at("lena").open(f"/approvals/{id}")
@@ -28,6 +29,7 @@ def test_the_header_says_what_happens_and_how_careful_to_be(site: Site, at: At) 
     assert page.root.one("title").text == "Refund 600 to Ada, order A-1042 · Adjourn"
 
 
+@pytest.mark.slow
 def test_the_form_shows_the_proposal_beside_what_would_be_approved(site: Site, at: At) -> None:
     page = at("lena").open(f"/approvals/{site.ask(note='As agreed.')}")
 
@@ -66,6 +68,7 @@ def test_everybody_sees_only_what_they_may_do(site: Site, at: At, person: str) -
         assert "Only people with the role approver or lead decide." in page.main
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tab", "said"),
     [
@@ -128,6 +131,7 @@ def test_the_requester_sees_the_audit_and_gets_no_export(site: Site, at: At) -> 
     assert at("nobody").http.get(f"/approvals/{id}/audit.csv").status_code == 404
 
 
+@pytest.mark.slow
 def test_news_says_what_changed_since_a_version_and_nothing_before(site: Site, at: At) -> None:
     id = site.ask()
     lena, omar = at("lena"), at("omar")
@@ -141,6 +145,7 @@ def test_news_says_what_changed_since_a_version_and_nothing_before(site: Site, a
     assert "Omar Haddad claimed it" in told["changed"]
 
 
+@pytest.mark.slow
 def test_the_panel_and_the_page_link_to_each_other(site: Site, at: At) -> None:
     id = site.ask(title="Linked one")
     lena = at("lena")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.dashboard.pages import Browser, Page
 from tests.dashboard.site import Site
 
@@ -21,6 +23,7 @@ def facts(page: Page) -> dict[str, str]:
     return {each.one("dt").text: each.one("dd").text for each in page.root.all(class_="fact")}
 
 
+@pytest.mark.slow
 def test_it_asks_first_with_total_and_outliers_and_then_decides_each(site: Site, at: At) -> None:
     ids = [site.ask(title=f"Bulk {n}", amount=amount, policy="bulk")
            for n, amount in enumerate(["10.00", "12.00", "50.00"])]  # fmt: skip
@@ -40,6 +43,7 @@ def test_it_asks_first_with_total_and_outliers_and_then_decides_each(site: Site,
     assert "All checked." in lena.open(f"/approvals/{ids[0]}").main
 
 
+@pytest.mark.slow
 def test_what_changed_since_is_left_out_and_told(site: Site, at: At) -> None:
     stays, moves = site.ask(title="Moving one"), site.ask(title="Moving two")
     lena, omar = at("lena"), at("omar")
@@ -53,6 +57,7 @@ def test_what_changed_since_is_left_out_and_told(site: Site, at: At) -> None:
     assert site.row(stays).status == "approved" and site.row(moves).status == "claimed"
 
 
+@pytest.mark.slow
 def test_other_kinds_high_risks_and_what_one_may_not_decide_are_left_out(
     site: Site, at: At
 ) -> None:
@@ -77,6 +82,7 @@ def test_other_kinds_high_risks_and_what_one_may_not_decide_are_left_out(
     ]
 
 
+@pytest.mark.slow
 def test_rejecting_several_needs_one_reason_for_all(site: Site, at: At) -> None:
     ids = [site.ask(title=f"Refused {n}", risk="high") for n in (1, 2)]
     asked = select(at("lena"), "Refused", "reject")
@@ -99,6 +105,7 @@ def test_sending_it_twice_decides_nothing_twice_and_says_the_same(site: Site, at
     assert first.heading == again.heading == "1 approved" and site.row(id).version == 2
 
 
+@pytest.mark.slow
 def test_what_became_of_them_has_an_address_that_says_how_they_stand_now(
     site: Site, at: At
 ) -> None:
@@ -122,6 +129,7 @@ def test_asking_is_a_page_that_can_be_loaded_again(site: Site, at: At) -> None:
     assert asked.path.startswith("/bulk?") and asked.browser.open(asked.path).text == asked.text
 
 
+@pytest.mark.slow
 def test_an_edited_amount_is_what_is_shown_summed_and_compared(site: Site, at: At) -> None:
     first = site.ask(title="Voted on", amount="600.00", need=2)
     site.ask(title="Voted on", amount="0.10", need=2)
@@ -135,6 +143,7 @@ def test_an_edited_amount_is_what_is_shown_summed_and_compared(site: Site, at: A
     assert "€0.30" in asked.main and "€600.00" not in asked.main
 
 
+@pytest.mark.slow
 def test_nothing_selected_and_nothing_meant(site: Site, at: At) -> None:
     lena = at("lena")
 

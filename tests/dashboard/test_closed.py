@@ -109,6 +109,7 @@ def headers_of(world: World, who: str) -> dict[str, str]:
             return {"cookie": f"{COOKIE}={world.cookies[who]}"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", CLOSED, ids=" ".join)
 @pytest.mark.parametrize("who", WHO)
 def test_whoever_has_not_signed_in_sees_no_page_and_does_nothing(
@@ -192,6 +193,7 @@ def test_an_open_stream_ends_with_the_session(world: World, how: str) -> None:
         assert [line for line in told if line.startswith("event: ")] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", ["/", "/people", "/help", "/instances", "/approvals/none", "/nowhere"]
 )

@@ -17,6 +17,7 @@ def become(browser: Browser, person: str) -> None:
     browser.http.post("/people/switch", data={"person": person, "back": "/"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("do", "typed"),
     [
@@ -58,6 +59,7 @@ def test_who_a_form_names_is_never_who_acts(site: Site, at: At) -> None:
     assert site.row(id).decided_by == ["lena"]
 
 
+@pytest.mark.slow
 def test_several_are_not_decided_in_the_name_of_another(site: Site, at: At) -> None:
     ids = [site.ask(title=f"Swapped {number}") for number in (1, 2)]
     lena = at("lena")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.dashboard.pages import Browser, Page
 from tests.dashboard.site import Site
 
@@ -19,6 +21,7 @@ def counts(page: Page) -> dict[str, str]:
             if each.get("data-count-of")}  # fmt: skip
 
 
+@pytest.mark.slow
 def test_an_empty_inbox_says_so_in_every_view(at: At) -> None:
     lena = at("lena")
     said = {
@@ -35,6 +38,7 @@ def test_an_empty_inbox_says_so_in_every_view(at: At) -> None:
     assert "Nothing matches" in nothing.text and nothing.follow("Clear the conditions").path == "/"
 
 
+@pytest.mark.slow
 def test_a_row_says_what_matters_and_opens_its_panel_beside_the_list(site: Site, at: At) -> None:
     id = site.ask(title="Refund 21 to Row, order A-1", risk="medium", policy="refund-row")
     page = at("lena").open("/?text=Row")
@@ -53,6 +57,7 @@ def test_a_row_says_what_matters_and_opens_its_panel_beside_the_list(site: Site,
     assert opened.root.one("article", class_="approval")["data-approval"] == id
 
 
+@pytest.mark.slow
 def test_each_view_shows_its_rows_and_its_count(site: Site, at: At) -> None:
     mine = site.ask(title="Counted one")
     site.ask(title="Counted two")
@@ -87,6 +92,7 @@ def test_conditions_narrow_the_list_and_can_be_taken_away_one_by_one(site: Site,
     assert titles(wider) == ["Narrow large", "Narrow small"]
 
 
+@pytest.mark.slow
 def test_the_next_page_follows_and_a_token_that_is_none_begins_again(site: Site, at: At) -> None:
     for number in range(52):
         site.ask(title=f"Many {number:02}", amount="1.00")
@@ -126,6 +132,7 @@ def test_live_tells_rows_and_counts_and_304_when_nothing_differs(site: Site, at:
     assert later.status_code == 200 and later.json()["rows"][0]["mark"] != row["mark"]
 
 
+@pytest.mark.slow
 def test_a_row_that_left_the_view_is_told_as_it_is_now(site: Site, at: At) -> None:
     id = site.ask(title="Leaving one")
     at("omar").open(f"/approvals/{id}").form("approve").send()

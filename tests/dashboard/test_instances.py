@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.dashboard.pages import Browser, Page
 from tests.dashboard.site import Site
 
@@ -25,6 +27,7 @@ def lines(page: Page) -> list[str]:
     return [each.text for each in page.root.one(class_="timeline").all("li")]
 
 
+@pytest.mark.slow
 def test_a_waiting_case_says_for_whom_and_leads_there(site: Site, at: At) -> None:
     id = site.ask(case="waiting-case")
     lena = at("lena")
@@ -54,6 +57,7 @@ def test_the_list_is_filtered_by_status_and_pages_on(site: Site, at: At) -> None
     assert "NonRetryableError: it broke" in failed.main and "Failed" in lines(failed)[-1]
 
 
+@pytest.mark.slow
 def test_viewers_do_not_look_behind_approvals(site: Site, at: At) -> None:
     site.ask(case="hidden-case")
 
@@ -79,6 +83,7 @@ def test_the_plain_form_shows_what_is_known_and_takes_a_decision(site: Site, at:
     assert "It waits for no approval now" in ended.main and not ended.has_button("approve")
 
 
+@pytest.mark.slow
 def test_rejecting_the_plain_form_needs_a_reason(site: Site, at: At) -> None:
     start_plain(site, "plain-2")
     page = at("lena").open("/approvals/plain-2")
@@ -90,6 +95,7 @@ def test_rejecting_the_plain_form_needs_a_reason(site: Site, at: At) -> None:
     assert site.run(site.client.result("plain-2"))["approved"] is False
 
 
+@pytest.mark.slow
 def test_only_approvers_decide_the_plain_form(site: Site, at: At) -> None:
     start_plain(site, "plain-3")
 
@@ -108,6 +114,7 @@ def start_two_steps(site: Site, id: str) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_a_plain_question_that_is_over_takes_no_answer_for_the_next_one(site: Site, at: At) -> None:
     start_two_steps(site, "steps-1")
     lena, omar = at("lena"), at("omar")
@@ -129,6 +136,7 @@ def test_a_plain_question_that_is_over_takes_no_answer_for_the_next_one(site: Si
     assert late.status == 409 and "You had written: Go on." in late.main
 
 
+@pytest.mark.slow
 def test_a_page_of_a_plain_question_is_told_when_it_is_over(site: Site, at: At) -> None:
     start_two_steps(site, "steps-2")
     omar = at("omar")
@@ -156,6 +164,7 @@ def test_a_plain_form_waits_in_the_inbox_too(site: Site, at: At) -> None:
     assert "Waits for an event" in page.browser.open(row.one("a")["href"]).main
 
 
+@pytest.mark.slow
 def test_settling_is_for_leads_and_says_how_they_know(site: Site, at: At, tmp_path: Path) -> None:
     id = site.ask(case="settled-case")
     form = {"sequence": "1", "outcome": "completed", "reason": "The bank's page shows it."}

@@ -19,6 +19,7 @@ from tests.dashboard.site import Site
 At = Callable[[str], Browser]
 
 
+@pytest.mark.slow
 def test_a_first_visit_asks_who_it_is_and_then_goes_where_it_was_going(site: Site, at: At) -> None:
     browser = at("")
 
@@ -34,6 +35,7 @@ def test_a_first_visit_asks_who_it_is_and_then_goes_where_it_was_going(site: Sit
     assert "Omar Haddad" in browser.open("/").root.one(class_="who").text
 
 
+@pytest.mark.slow
 def test_every_page_says_who_acts_and_that_nobody_signs_in(site: Site, at: At) -> None:
     id = site.ask()
     for path in ("/", f"/approvals/{id}", "/instances", f"/instances/{id}", "/help", "/nowhere"):
@@ -106,6 +108,7 @@ class SignedIn:
         return []
 
 
+@pytest.mark.slow
 def test_where_people_sign_in_there_is_no_switch() -> None:
     async def look() -> None:
         async with Adjourn().open(":memory:") as client:

@@ -12,6 +12,7 @@ from tests.dashboard.site import Site
 At = Callable[[str], Browser]
 
 
+@pytest.mark.slow
 def test_too_late_says_who_when_and_what_was_typed(site: Site, at: At) -> None:
     id = site.ask()
     slow = at("lena").open(f"/approvals/{id}").form("reject").fill(comment="I would say no.")
@@ -36,6 +37,7 @@ def test_a_claim_of_somebody_else_is_told_by_name(site: Site, at: At) -> None:
     assert page.status == 409 and "Claimed by Omar Haddad at" in page.main
 
 
+@pytest.mark.slow
 def test_a_change_since_shows_the_new_version_with_the_draft(site: Site, at: At) -> None:
     id = site.ask(need=2)
     form = at("lena").open(f"/approvals/{id}").form("approve")
@@ -55,6 +57,7 @@ def test_a_change_since_shows_the_new_version_with_the_draft(site: Site, at: At)
     assert site.row(id).status == "approved"
 
 
+@pytest.mark.slow
 def test_too_late_keeps_edited_values_apart_from_those_that_were_approved(
     site: Site, at: At
 ) -> None:
@@ -168,6 +171,7 @@ def test_what_is_missing_is_told_where_it_is_missing(
             assert dict(page.form(do).fields)[name] == text
 
 
+@pytest.mark.slow
 def test_authority_and_version_come_before_what_is_missing(site: Site, at: At) -> None:
     id = site.ask(risk="high")
     slow = at("lena").open(f"/approvals/{id}").form("approve")
@@ -208,6 +212,7 @@ def test_a_body_that_is_no_form_is_refused(site: Site, at: At) -> None:
     assert http.post(path, content=b"do=" + b"x" * 600_000, headers=kind).status_code == 413
 
 
+@pytest.mark.slow
 def test_a_suspended_approval_says_so(site: Site, at: At) -> None:
     id = site.ask()
     form = at("lena").open(f"/approvals/{id}").form("approve")

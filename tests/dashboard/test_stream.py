@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 
+import pytest
+
 from adjourn import Adjourn
 from adjourn.dashboard.streams import PERSON_LIMIT, STREAMS_LIMIT, Streams
 from tests.dashboard.pages import Browser
@@ -87,6 +89,7 @@ def test_one_person_takes_not_all_streams() -> None:
     asyncio.run(listen())
 
 
+@pytest.mark.slow
 def test_a_watch_that_breaks_ends_its_streams() -> None:
     async def listen() -> None:
         client = Adjourn().open(":memory:")  # never opened: there is nothing to watch

@@ -145,6 +145,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(json_values)
 def test_whatever_is_json_comes_back_and_its_text_is_canonical_already(value: Any):
     text = codec.encode(value)

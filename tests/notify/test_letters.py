@@ -106,6 +106,7 @@ def open_house() -> Iterator[tuple[Post, Sandbox, Received]]:
         yield post, box, post.taken[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", HOSTILE)
 def test_a_title_is_text(open_house: tuple[Post, Sandbox, Received], title: str) -> None:
     post, box, ordinary = open_house
@@ -162,6 +163,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_text(post: Post, name: str) -> None:
     """Of whoever asks: it is in the directory, and may come from a sign-in."""
@@ -202,6 +204,7 @@ ADDRESSES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_an_address_that_says_more_is_not_written_to(
     post: Post, address: str, caplog: pytest.LogCaptureFixture

@@ -127,6 +127,7 @@ def test_nobody_is_told_the_same_twice_within_the_cool_down(post: Post) -> None:
     assert subjects(post, "omar").count("A question for you: Open the door") == 2
 
 
+@pytest.mark.slow
 def test_who_holds_much_gets_one_digest_in_its_period(post: Post) -> None:
     with a_bureau(Settings(mail_to(post, digest_over=2))) as box:
         for number in range(6):
@@ -183,6 +184,7 @@ def test_an_hour_without_a_server_loses_nothing_and_sends_once(post: Post) -> No
     assert len(set(post.seen)) == 2 and len(post.seen) > 2, "tried again with the same Message-ID"
 
 
+@pytest.mark.slow
 def test_days_without_a_server_end_visibly(post: Post, caplog: pytest.LogCaptureFixture) -> None:
     post.down()
     with a_bureau(Settings(mail_to(post))) as box:

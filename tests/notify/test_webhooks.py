@@ -136,6 +136,7 @@ def test_a_receiver_verifies_with_the_library_as_it_comes(secret: str) -> None:
     assert Webhook(secret).verify(body, headers) == {"type": "approval.opened"}
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_is_down_for_two_days_is_told_all_of_it_with_the_same_ids(
     hooks: Hooks,
 ) -> None:

@@ -207,6 +207,7 @@ def test_a_secret_in_the_name_of_a_field_is_hidden_and_no_field_is_lost() -> Non
     assert "canary" not in str(shown) and list(shown.values()) == [1, 2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     ["eyJ-" * 60_000, "adj_" * 60_000, "a=" * 100_000, "password=" * 30_000, "\\" * 200_000,
@@ -252,6 +253,7 @@ def planted(data: st.DataObject, value: Any, secret: str) -> Any:
             return value
 
 
+@pytest.mark.slow
 @given(st.data(), JSON_VALUES, SECRETS)
 def test_a_redacted_value_never_holds_the_secret(
     data: st.DataObject, value: Any, secret: str
@@ -275,6 +277,7 @@ def texts(value: Any) -> list[str]:
     return [text for each in value for text in texts(each)] if isinstance(value, list) else []
 
 
+@pytest.mark.slow
 @given(JSON_VALUES)
 def test_its_shape_is_kept(value: Any) -> None:
     redactor = Redactor(["a*"])
@@ -295,6 +298,7 @@ def same_shape(value: Any, shown: Any) -> None:
             same_shape(before, after)
 
 
+@pytest.mark.slow
 @given(JSON_VALUES)
 def test_hiding_twice_is_hiding_once(value: Any) -> None:
     redactor = Redactor(["a*"], ["secret-of-mine"])
@@ -311,6 +315,7 @@ HARMLESS = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(HARMLESS)
 def test_a_value_without_secrets_is_the_very_same(value: Any) -> None:
     assert PLAIN.value(value) is value
@@ -331,6 +336,7 @@ def test_text_that_is_no_json_is_hidden_whole() -> None:
     assert bytes(PLAIN.raw(msgspec.Raw(b'{"password": "hun'))) == b'"[redacted]"'
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.text(max_size=200))
 def test_no_text_breaks_it(text: str) -> None:

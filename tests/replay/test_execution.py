@@ -130,6 +130,7 @@ def rebuild_and_close(history: Sequence[Event], times: int) -> None:
         replay(app, history)[0].close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FREED_AT_ONCE)
 def test_a_parked_execution_that_is_let_go_is_freed_at_once_and_without_the_collector(name: str):
     history = history_of(name)
@@ -212,6 +213,7 @@ def test_what_is_asked_meanwhile_is_discarded():
     assert after == ["asked"]
 
 
+@pytest.mark.slow
 def test_background_tasks_are_cancelled_too_those_that_they_made_included():
     app = Adjourn()
     ended: list[str] = []
@@ -297,6 +299,7 @@ def test_code_that_swallows_its_cancellation_once_is_cancelled_again():
     assert swallowed == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_code_that_swallows_every_cancellation_is_kept_rather_than_freed_and_hung_upon():
     app = Adjourn()
 
@@ -329,6 +332,7 @@ def test_an_execution_that_was_never_started_can_be_let_go():
 # Turns that do not end, and waits that nothing can end.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["callbacks", "commands"])
 def test_a_turn_that_does_not_end_is_stopped_with_the_lesson(how: str):
     app = Adjourn()
@@ -349,6 +353,7 @@ def test_a_turn_that_does_not_end_is_stopped_with_the_lesson(how: str):
     assert "use continue_as_new for endless work" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_an_endless_turn_cannot_be_swallowed_by_the_code():
     app = Adjourn()
 

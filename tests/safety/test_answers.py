@@ -180,6 +180,7 @@ def test_health_tells_a_stranger_that_it_stopped_and_not_why(doors: DoorSite) ->
     assert answer.status_code == 503 and "secret" not in answer.text
 
 
+@pytest.mark.slow
 def test_over_plain_http_on_this_machine_nobody_is_told_to_use_https(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
@@ -247,6 +248,7 @@ def test_a_client_reads_the_body_of_this_server_and_of_an_older_one(older: bool)
     assert (error.instance_id, str(error)) == ("x", "There is none.")
 
 
+@pytest.mark.slow
 def test_a_client_that_is_told_to_wait_learns_how_long() -> None:
     facts = {"what": "acts from this identity", "retry_after_seconds": 42}
 

@@ -385,6 +385,7 @@ def served(raw: socket.socket) -> bool:
     return found.startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.slow
 def test_who_comes_when_all_places_are_taken_is_told_so_and_others_go_on() -> None:
     rig = Rig(Few)
     taken = [rig.connect() for _ in range(Few.most)]
@@ -404,6 +405,7 @@ def test_there_are_always_some_places_and_never_more_than_files() -> None:
     assert 10 <= connections_limit() <= 2_000 and Connection.most == connections_limit()
 
 
+@pytest.mark.slow
 def test_what_is_no_http_gets_an_answer_without_our_name(doors: DoorSite) -> None:
     for sent in (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"HELO\r\n\r\n", b"GET\r\n\r\n"):
         answer = exchange(doors.port, sent)

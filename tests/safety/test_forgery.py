@@ -158,6 +158,7 @@ def told(doors: DoorSite, waiting: str) -> tuple[int, int]:
     return len(notes), len(doors.run(doors.client.list(limit=1_000)).instances)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.by}: {row.name}")
 def test_what_another_page_can_send_does_nothing(doors: DoorSite, waiting: str, row: Row) -> None:
     before = told(doors, waiting)

@@ -84,6 +84,7 @@ def test_nobody_is_counted_by_address_too(tight: DoorSite) -> None:
     assert done[:12].count(429) == 0 and done[12:] == [429, 429]
 
 
+@pytest.mark.slow
 def test_looking_is_not_counted(tight: DoorSite) -> None:
     with tight.as_("grace") as http:
         assert {http.get("/").status_code for _ in range(30)} == {200}
@@ -100,6 +101,7 @@ def test_wrong_keys_end_in_429_and_a_session_goes_on(tight: DoorSite) -> None:
     assert keyed(tight, KEY).status_code == 404
 
 
+@pytest.mark.slow
 def test_what_a_good_key_asks_for_in_vain_is_no_failure(tight: DoorSite) -> None:
     assert {keyed(tight, KEY).status_code for _ in range(10)} == {404}
 
@@ -213,6 +215,7 @@ def test_the_same_word_counts_apart_for_each_purpose() -> None:
         rates.count(what, whose, "lena")
 
 
+@pytest.mark.slow
 def test_on_this_machine_nobody_is_counted(tmp_path: Path) -> None:
     limits = Limits(acts=1, acts_of_address=1, failures=1, links=1, open_of_address=1)
     site = DoorSite(tmp_path / "cases.db", Access(limits=limits))

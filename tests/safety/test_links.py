@@ -293,6 +293,7 @@ def refused(doors: DoorSite, token: str) -> str:
     return caught.value.code
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_at_any_position_is_a_forgery(doors: DoorSite, intact: str) -> None:
     for position, letter in enumerate(intact):
         for flipped in (chr(ord(letter) ^ 1), "A" if letter != "A" else "B"):
@@ -405,6 +406,7 @@ def test_a_link_that_ends_too_far_away_was_not_made_by_us(doors: DoorSite, intac
 # What does.
 
 
+@pytest.mark.slow
 def test_twenty_presses_at_once_are_one_decision(doors: DoorSite) -> None:
     id = doors.ask()
     token = made(doors, id)
@@ -420,6 +422,7 @@ def test_twenty_presses_at_once_are_one_decision(doors: DoorSite) -> None:
     assert len(taken) == 1
 
 
+@pytest.mark.slow
 def test_twenty_people_with_links_of_one_version_make_one_decision(doors: DoorSite) -> None:
     id = doors.ask(need=2)
     tokens = {who: made(doors, id, person=who) for who in ("lena", "omar", "grace")}
@@ -638,6 +641,7 @@ def test_the_first_key_is_made_once_by_whoever_comes_first() -> None:
     assert len(keyed(work)) == AT_ONCE
 
 
+@pytest.mark.slow
 def test_a_link_says_nothing_that_it_does_not_need() -> None:
     async def work(links: Links, records: Records, clock: Clock) -> str:
         token, _ = await links.make("lena", "a:1:1", 3, "reject")

@@ -200,6 +200,7 @@ def test_a_further_host_that_nobody_could_send_is_refused_at_the_start(host: str
         Doorway.of(Access(public_url="https://adjourn.example.com", hosts=[host]))
 
 
+@pytest.mark.slow
 def test_the_default_port_may_be_written_in_the_settings_or_left_out() -> None:
     short = Doorway.of(Access(public_url="https://adjourn.example.com/"))
     long = Doorway.of(Access(public_url="HTTPS://Adjourn.Example.com:443", proxy=Proxy(trusted=[])))

@@ -272,6 +272,7 @@ def ask(app: AccessLog, more: dict[str, Any]) -> None:
     asyncio.run(app(scope, receive, send))
 
 
+@pytest.mark.slow
 def test_without_anybody_who_reads_it_nothing_is_written(
     http: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -36,6 +36,7 @@ def act(http: httpx.Client, person: str, **action: object) -> httpx.Response:
     return http.post(f"/api/v1/approvals/{ID}/actions", json=action, headers=cookies)
 
 
+@pytest.mark.slow
 def test_the_signed_in_person_decides_and_the_next_is_told_who_did(http: httpx.Client) -> None:
     answer = act(http, "grace", do="approve", version=1)
     assert answer.status_code == 200 and answer.json()["status"] == "approved"
@@ -45,6 +46,7 @@ def test_the_signed_in_person_decides_and_the_next_is_told_who_did(http: httpx.C
     assert late.json()["facts"]["details"]["by"] == ["grace"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("person", "action", "status"),
     [
@@ -68,6 +70,7 @@ def test_what_may_not_be_is_refused(
     assert seen["state"].get("version", 1) == 1 and seen["row"].get("status", "open") == "open"
 
 
+@pytest.mark.slow
 def test_a_hand_made_update_claims_no_identity(http: httpx.Client) -> None:
     body = {"do": "approve", "version": 1, "by": {"id": "grace", "roles": ["lead"]}}
     answer = http.post(f"/api/v1/instances/{ID}/updates/act", params={"updateId": "u-1"}, json=body)
@@ -75,6 +78,7 @@ def test_a_hand_made_update_claims_no_identity(http: httpx.Client) -> None:
     assert answer.json()["facts"]["details"]["rule"] == "signed_in"
 
 
+@pytest.mark.slow
 def test_the_inbox_is_the_callers_own(http: httpx.Client) -> None:
     def ids(person: str, **query: str) -> list[str]:
         answer = http.get("/api/v1/inbox", params=query, headers={"cookie": f"{COOKIE}={person}"})

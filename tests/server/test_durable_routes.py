@@ -313,6 +313,7 @@ def test_a_wrong_route_and_a_wrong_method_get_404(http: httpx.Client) -> None:
     assert http.get(f"{BASE}/nothing").json()["code"] == "NotFound"
 
 
+@pytest.mark.slow
 def test_what_we_cannot_do_yet_says_so(http: httpx.Client) -> None:
     start(http, "later-1")
 

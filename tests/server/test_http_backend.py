@@ -149,6 +149,7 @@ def test_updates_are_answered_refused_and_repeated(opened: Opened, prefix: str) 
     play(opened, story)
 
 
+@pytest.mark.slow
 def test_an_update_waits_for_its_answer(
     opened: Opened, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +250,7 @@ def test_something_else_that_answers_is_not_believed(serving: Serving) -> None:
     play(lambda: Adjourn().open(f"{serving.address}/elsewhere"), story)
 
 
+@pytest.mark.slow
 def test_a_client_that_is_not_open_says_so() -> None:
     with pytest.raises(RemoteError, match="async with"):
         asyncio.run(Adjourn().open("http://127.0.0.1:1").get("x"))

@@ -76,6 +76,7 @@ LISTS = [
 ]
 
 
+@pytest.mark.slow
 def test_the_sweep_sees_every_address() -> None:
     assert len(AT_ONE) >= 25 and len(LISTS) >= 8
     assert {path for _, path in STARTS} == {
@@ -176,6 +177,7 @@ SENT: dict[str, list[dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["bob", "leo", "pia"])
 @pytest.mark.parametrize("address", AT_ONE, ids=" ".join)
 def test_what_is_anothers_is_answered_as_what_does_not_exist(
@@ -214,6 +216,7 @@ async def everything(world: World) -> list[Any]:
     return (await world.client.list(limit=1_000)).instances
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["ann", "all"])
 @pytest.mark.parametrize("address", AT_ONE, ids=" ".join)
 def test_whose_it_is_gets_another_answer(world: World, address: tuple[str, str], who: str) -> None:
@@ -228,6 +231,7 @@ def test_whose_it_is_gets_another_answer(world: World, address: tuple[str, str],
     assert any(each != nothing for each in found) or nothing[0] != "404"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["bob", "nia", "leo", "key:beta"])
 @pytest.mark.parametrize("address", STARTS, ids=" ".join)
 def test_a_start_under_anothers_id_learns_that_it_is_taken_and_no_more(
@@ -331,6 +335,7 @@ def test_who_has_no_role_sees_what_concerns_them(world: World) -> None:
     assert page.status_code == 200 and "door of" not in page.text
 
 
+@pytest.mark.slow
 def test_one_does_not_join_the_wait_of_another_tenant(world: World) -> None:
     """Who waits for the same shares one wait: but only who may see what it waits for."""
 
@@ -348,6 +353,7 @@ def test_one_does_not_join_the_wait_of_another_tenant(world: World) -> None:
     assert asyncio.run(scene()) == [202, 404]
 
 
+@pytest.mark.slow
 def test_a_stream_beats_for_its_own_tenant_alone(world: World) -> None:
     """Neither the moment nor the number of a beat tells of another tenant's changes."""
     with listening(world, "ann") as (first, told_ann):

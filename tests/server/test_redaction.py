@@ -63,6 +63,7 @@ PATHS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("person", ["lena", "max", "ivo"])
 def test_a_person_is_not_shown_what_is_hidden(serving: Serving, path: str, person: str) -> None:
@@ -71,6 +72,7 @@ def test_a_person_is_not_shown_what_is_hidden(serving: Serving, path: str, perso
     assert CANARY not in text and "[redacted]" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("person", ["", "ada"])
 def test_programs_and_administrators_get_it_as_it_is(
@@ -81,6 +83,7 @@ def test_programs_and_administrators_get_it_as_it_is(
     assert CANARY in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("person", ["", "ada"])
 def test_unless_they_ask_for_what_people_are_shown(
@@ -96,6 +99,7 @@ def test_nobody_asks_for_more_than_they_are_shown(serving: Serving, path: str) -
     assert CANARY not in asked(serving, path, "lena", **{SHOWN_HEADER: "no"})
 
 
+@pytest.mark.slow
 def test_one_who_waits_beside_another_gets_their_own_answer(serving: Serving) -> None:
     """Requests for the same result share one wait, and not what becomes of it."""
     path = "/api/v1/instances/talk/result"

@@ -65,6 +65,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.gated.close()
 
 
+@pytest.mark.slow
 def test_whoever_stands_in_finds_it_decides_it_and_is_told_of_as_such(world: World) -> None:
     assert world.inbox("tess") == [] and world.approve("tess").status_code == 403
     world.away("lena", "tess")
@@ -82,6 +83,7 @@ def test_whoever_stands_in_finds_it_decides_it_and_is_told_of_as_such(world: Wor
     assert world.inbox("lena") == []
 
 
+@pytest.mark.slow
 def test_who_stood_in_before_does_not_any_more(world: World) -> None:
     world.away("lena", "tess")
     world.away("lena", "uma")
@@ -93,6 +95,7 @@ def test_who_stood_in_before_does_not_any_more(world: World) -> None:
     assert world.inbox("uma") == [] and world.approve("uma").status_code == 403
 
 
+@pytest.mark.slow
 def test_an_absence_ends_by_itself(world: World) -> None:
     world.away("lena", "tess")
     world.gated.clock.moves(days=3)

@@ -220,6 +220,7 @@ def ask(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", GUARDED, ids=str)
 @pytest.mark.parametrize("who", NOBODY)
 def test_nobody_gets_401_from_every_route(
@@ -338,6 +339,7 @@ def test_a_get_changes_nothing_in_any_file(http: httpx.Client, world: World, rou
     assert len(before) > 5
 
 
+@pytest.mark.slow
 def test_what_was_refused_has_changed_nothing(world: World, http: httpx.Client) -> None:
     """The first time, a session that is no longer good is forgotten: that is all."""
     for cookie, headers in NOBODY.values():

@@ -295,6 +295,7 @@ def refusal_as_nobody(path: Path) -> str:
     return opened.stdout
 
 
+@pytest.mark.slow
 def test_a_file_in_a_folder_that_is_read_only_is_refused(tmp_path: Path) -> None:
     path = make_file(tmp_path)
     (tmp_path / "orders.db.lock").chmod(0o666)
@@ -307,6 +308,7 @@ def test_a_file_in_a_folder_that_is_read_only_is_refused(tmp_path: Path) -> None
     assert said.startswith("FileRefusedError") and "orders.db" in said and "writable" in said
 
 
+@pytest.mark.slow
 def test_a_read_only_file_is_refused(tmp_path: Path) -> None:
     path = make_file(tmp_path)
     before = path.read_bytes()
@@ -332,6 +334,7 @@ def test_the_owner_of_a_file_is_named(tmp_path: Path) -> None:
     owner.close()
 
 
+@pytest.mark.slow
 def test_a_killed_owner_lets_the_file_go(tmp_path: Path) -> None:
     path = make_file(tmp_path)
     script = (

@@ -377,6 +377,7 @@ def test_a_token_of_nothing_is_refused_by_name(given: str) -> None:
     store.close()
 
 
+@pytest.mark.slow
 @unhurried
 @given(st.text(max_size=60) | st.binary(max_size=40).map(encoded))
 def test_no_text_that_is_given_for_a_token_does_anything_but_page_or_be_refused(given: str) -> None:
@@ -439,6 +440,7 @@ def test_a_very_long_text_is_looked_for(limits: Limits) -> None:
 numbers = st.integers(0, words.LAST)
 
 
+@pytest.mark.slow
 @unhurried
 @given(numbers, numbers, numbers)
 def test_exactly_the_numbers_of_a_span_have_a_word_of_it(one: int, other: int, number: int) -> None:
@@ -471,6 +473,7 @@ def test_a_greater_amount_has_no_lesser_magnitude(one: float, other: float) -> N
     assert 0 <= words.magnitude(less) <= words.magnitude(more) <= words.LAST
 
 
+@pytest.mark.slow
 @unhurried
 @given(st.tuples(st.text(), st.text()), st.tuples(st.text(), st.text()))
 def test_different_facts_have_different_words_and_each_is_one_token(
@@ -487,6 +490,7 @@ def test_different_facts_have_different_words_and_each_is_one_token(
     database.close()
 
 
+@pytest.mark.slow
 @unhurried
 @given(st.text(), st.text())
 def test_a_text_has_the_pieces_of_every_word_in_it(before: str, after: str) -> None:

@@ -43,6 +43,7 @@ def outcome(shop: Engine) -> tuple[str, list[Decimal], list[str]]:
         return status_of(session, "C-1"), paid, told
 
 
+@pytest.mark.slow
 def test_an_approved_refund_is_paid_once_and_the_customer_is_told(shop: Engine) -> None:
     with Sandbox(app) as box:
         box.start(refund_case, asked(), id="C-1")
@@ -125,6 +126,7 @@ def test_a_case_that_opened_before_anybody_was_asked_for_it_goes_on_as_it_began(
         assert (box.get("C-1").problem, box.result("C-1")) == (None, "refunded")
 
 
+@pytest.mark.slow
 def test_another_refund_of_the_order_meanwhile_supersedes_the_decision(shop: Engine) -> None:
     with Sandbox(app) as box:
         box.start(refund_case, asked(), id="C-1")
@@ -157,6 +159,7 @@ def _emails(shop: Engine) -> list[str]:
         return [customer.email for customer in session.query(Customer)]
 
 
+@pytest.mark.slow
 def test_the_shipped_day_leaves_a_desk_with_something_of_everything(
     database: Engine, tmp_path: Path
 ) -> None:

@@ -84,6 +84,7 @@ def open_case(customers: Customers, talk_id: str = "talk-1") -> None:
     assert "R-1001" in customers.say(talk_id, "yes please")
 
 
+@pytest.mark.slow
 def test_a_double_charge_is_looked_up_and_the_policy_cited_before_a_case_is_opened(
     customers: Customers,
 ) -> None:
@@ -95,6 +96,7 @@ def test_a_double_charge_is_looked_up_and_the_policy_cited_before_a_case_is_open
     assert len(customers.box.inbox()) == 0
 
 
+@pytest.mark.slow
 def test_an_edited_amount_is_paid_told_by_itself_and_known_afterwards(
     customers: Customers,
 ) -> None:
@@ -115,6 +117,7 @@ def test_an_edited_amount_is_paid_told_by_itself_and_known_afterwards(
     assert "100.00 EUR" in status
 
 
+@pytest.mark.slow
 def test_what_a_person_decides_on_has_the_talk_the_order_and_the_policy(
     customers: Customers,
 ) -> None:
@@ -130,6 +133,7 @@ def test_what_a_person_decides_on_has_the_talk_the_order_and_the_policy(
     assert "version" in request["evidence"][2]["source"]
 
 
+@pytest.mark.slow
 def test_a_rejection_and_an_expiry_read_differently(customers: Customers) -> None:
     open_case(customers)
     customers.begin("talk-2", OTHER)
@@ -147,6 +151,7 @@ def test_a_rejection_and_an_expiry_read_differently(customers: Customers) -> Non
     assert customers.paid("R-1001") == customers.paid("R-1002") == []
 
 
+@pytest.mark.slow
 def test_deciding_one_case_does_not_touch_the_other(customers: Customers) -> None:
     open_case(customers)
     customers.begin("talk-2", OTHER)
@@ -163,6 +168,7 @@ def test_deciding_one_case_does_not_touch_the_other(customers: Customers) -> Non
     assert customers.lines("talk-2") == before and customers.paid("R-1002") == []
 
 
+@pytest.mark.slow
 def test_a_message_that_the_channel_sends_twice_is_one(customers: Customers) -> None:
     customers.begin("talk-1", EMAIL)
     customers.say("talk-1", DOUBLE, "m-1")
@@ -173,6 +179,7 @@ def test_a_message_that_the_channel_sends_twice_is_one(customers: Customers) -> 
     assert customers.lines("talk-1") == lines
 
 
+@pytest.mark.slow
 def test_who_writes_too_fast_or_too_much_is_told_so(customers: Customers) -> None:
     customers.begin("talk-1", EMAIL)
     with pytest.raises(UpdateInvalidError, match="too long"):
@@ -186,6 +193,7 @@ def test_who_writes_too_fast_or_too_much_is_told_so(customers: Customers) -> Non
     assert customers.say("talk-1", "Hello")
 
 
+@pytest.mark.slow
 def test_a_person_takes_over_writes_and_hands_back(customers: Customers) -> None:
     customers.begin("talk-1", EMAIL)
     customers.say("talk-1", "I want to speak to a human, this is about a broken vase")
@@ -213,6 +221,7 @@ def test_a_person_takes_over_writes_and_hands_back(customers: Customers) -> None
     assert customers.say("talk-1", "Hello") != "Hello"
 
 
+@pytest.mark.slow
 def test_nobody_comes_and_the_customer_is_told(customers: Customers) -> None:
     customers.begin("talk-1", EMAIL)
     customers.say("talk-1", "I want to speak to a human, this is about a broken vase")

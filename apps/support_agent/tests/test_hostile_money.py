@@ -123,6 +123,7 @@ def asked(case_id: str = "C-1", amount: str = PRICE) -> Request:
     return Request(case_id, "A-1", Decimal(amount), "Broken.", proposal="I propose it.")
 
 
+@pytest.mark.slow
 def test_a_payment_that_comes_in_between_two_attempts_is_not_refunded_too(
     shop: Shop, stripe: FakeStripe
 ) -> None:
@@ -210,6 +211,7 @@ def test_a_declined_refund_stays_declined_when_its_answer_was_lost(
     assert (shop.status(), shop.paid()) == ("failed", [])
 
 
+@pytest.mark.slow
 def test_the_second_half_of_a_double_charge_comes_from_the_other_payment(
     shop: Shop, stripe: FakeStripe
 ) -> None:
@@ -225,6 +227,7 @@ def test_the_second_half_of_a_double_charge_comes_from_the_other_payment(
     assert {refund["charge"] for refund in stripe.refunds} == {"ch_first", "ch_second"}
 
 
+@pytest.mark.slow
 def test_an_order_paid_in_two_parts_goes_back_whole(shop: Shop, stripe: FakeStripe) -> None:
     shop.bring("ch_first", "ch_second", total="129.00")
     with Sandbox(app) as box:
@@ -254,6 +257,7 @@ def refunds(stripe: FakeStripe) -> list[tuple[str, int]]:
 BOTH = [("ch_first", 6450), ("ch_second", 6450)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [1, 2])
 @pytest.mark.parametrize("hours", [0, 25])
 def test_a_part_whose_answer_got_lost_is_looked_up_and_the_other_is_not_asked_again(
@@ -304,6 +308,7 @@ def test_what_is_final_ends_no_search_for_the_other_part(
     assert refunds(stripe) == [("ch_first", 6450), ("ch_second", 100)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [1, 2])
 @pytest.mark.parametrize("fault", [one for one in POST_FAULTS if not one.startswith("silence")])
 def test_whatever_happens_to_a_part_the_ledger_says_what_stripe_has_paid(
@@ -328,6 +333,7 @@ def test_whatever_happens_to_a_part_the_ledger_says_what_stripe_has_paid(
     assert total == Decimal("64.50" if fault in ("card_declined", "failed") else "129.00")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", [("card_declined",), (None, "card_declined")])
 def test_what_one_payment_declines_is_told_plainly(
     shop: Shop, stripe: FakeStripe, plan: tuple[PostFault | None, ...]
@@ -356,6 +362,7 @@ def test_what_one_payment_declines_is_told_plainly(
     )
 
 
+@pytest.mark.slow
 def test_a_case_whose_every_part_is_declined_has_failed(shop: Shop, stripe: FakeStripe) -> None:
     shop.bring("ch_first", "ch_second", total="129.00")
     stripe.plan("card_declined", "card_declined")
@@ -368,6 +375,7 @@ def test_a_case_whose_every_part_is_declined_has_failed(shop: Shop, stripe: Fake
     assert (stripe.refunds, shop.paid(), shop.told()) == ([], [], [PAYMENT_FAILED])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", CRASH_POINTS)
 @pytest.mark.parametrize("nth", [1, 2, 3, 4])
 def test_a_crash_around_the_payment_repeats_no_part(
@@ -398,6 +406,7 @@ def test_the_ledger_gives_an_order_back_whole(
     assert shop.paid() == ["129.00"]
 
 
+@pytest.mark.slow
 def test_two_cases_decided_at_once_give_back_no_more_than_was_paid(
     shop: Shop, stripe: FakeStripe
 ) -> None:
@@ -416,6 +425,7 @@ def test_two_cases_decided_at_once_give_back_no_more_than_was_paid(
     assert "approved" not in (shop.status("C-1"), shop.status("C-2"))
 
 
+@pytest.mark.slow
 def test_a_key_that_is_wrong_for_an_hour_loses_no_refund(
     shop: Shop, stripe: FakeStripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -430,6 +440,7 @@ def test_a_key_that_is_wrong_for_an_hour_loses_no_refund(
         assert box.result("C-1") == "refunded"
 
 
+@pytest.mark.slow
 def test_an_outcome_that_nobody_finds_out_is_told(shop: Shop, stripe: FakeStripe) -> None:
     """The case stays approved: its money may be gone, and nothing else may be paid meanwhile."""
     shop.bring("ch_first")

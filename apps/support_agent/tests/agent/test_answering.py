@@ -62,6 +62,7 @@ async def never(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
     raise AssertionError("The model was asked.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("message", "code"),
     [
@@ -361,6 +362,7 @@ def test_the_instructions_are_not_stored_with_each_message(world: World) -> None
     assert all(m.instructions is None for m in chat.history if isinstance(m, ModelRequest))
 
 
+@pytest.mark.slow
 def test_two_answers_at_once_keep_to_their_own_customers(world: World) -> None:
     async def look(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
         last = messages[-1].parts[-1]

@@ -66,6 +66,7 @@ def test_the_words_of_a_spent_budget_say_what_to_do() -> None:
     assert "start a new conversation" in refused.words
 
 
+@pytest.mark.slow
 @given(rates, arrivals)
 def test_a_message_is_refused_exactly_when_some_window_is_full(
     limits: list[Rate], came: list[datetime]
@@ -77,6 +78,7 @@ def test_a_message_is_refused_exactly_when_some_window_is_full(
     assert (rate_refusal(limits, came, NOON) is not None) == full
 
 
+@pytest.mark.slow
 @given(rates, arrivals)
 def test_who_waits_as_told_is_let_in(limits: list[Rate], came: list[datetime]) -> None:
     refused = rate_refusal(limits, came, NOON)
@@ -88,6 +90,7 @@ def test_who_waits_as_told_is_let_in(limits: list[Rate], came: list[datetime]) -
         assert rate_refusal(limits, came, NOON + wait - timedelta(seconds=1, milliseconds=1))
 
 
+@pytest.mark.slow
 @given(rates, arrivals, st.timedeltas(min_value=timedelta(0), max_value=timedelta(hours=3)))
 def test_forgetting_what_no_longer_counts_changes_no_answer(
     limits: list[Rate], came: list[datetime], later: timedelta

@@ -189,6 +189,7 @@ def test_yes_and_no() -> None:
     assert [denies(t) for t in ("yes", "nothing works", "I do not like it", "")] == [False] * 4
 
 
+@pytest.mark.slow
 @given(
     st.from_regex(r"[A-Z]{1,2}-[0-9]{3,8}", fullmatch=True),
     st.decimals(min_value="0.01", max_value="99999.99", places=2),
@@ -301,6 +302,7 @@ def test_a_tool_that_gives_nothing_is_not_called_again_and_again() -> None:
     assert len(asked) == 3
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.text(max_size=60), st.text(max_size=60)), max_size=6), st.text())
 def test_every_history_of_any_text_has_a_next_step(said: list[tuple[str, str]], text: str) -> None:
     history = [message for pair in said for message in exchange(*pair)]

@@ -56,6 +56,7 @@ def test_a_double_charge_with_a_clear_wish_is_opened_at_once(chat: Chat) -> None
     assert given.opened[0]["amount"] == "124.10 EUR"
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_asked_for_and_then_remembered(chat: Chat) -> None:
     assert "Which order is it about? Your latest are: " in chat.say("I was charged twice!")
     assert "A-1043 of 2026-10-29 (Teapot, Stoneware mug, moss)" in chat.answers[-1].text
@@ -85,6 +86,7 @@ def test_all_of_the_broken_mugs_are_offered_together(chat: Chat) -> None:
     assert "a refund of 59.60 EUR" in chat.say("all mugs of A-1043 are cracked")
 
 
+@pytest.mark.slow
 def test_no_drops_the_offer_and_another_amount_changes_it(chat: Chat) -> None:
     chat.say("the teapot of A-1043 is broken")
     assert (
@@ -104,6 +106,7 @@ def test_no_with_another_wish_drops_the_offer_and_follows_the_wish(chat: Chat) -
     assert chat.calls[-1].args_as_dict()["reason"].startswith("no, I want to return all of the")
 
 
+@pytest.mark.slow
 def test_it_is_the_order_that_was_spoken_of_last(chat: Chat) -> None:
     said = chat.say("where is A-1043?")
     assert "was placed on 2026-10-29: 1 x Teapot, 4 x Stoneware mug, moss; 124.10 EUR" in said

@@ -50,6 +50,7 @@ def test_every_number_with_the_digit_of_a_card_is_masked(digits: str) -> None:
     assert cards[0] not in redact(f"card {cards[0]} was declined")
 
 
+@pytest.mark.slow
 @given(st.from_regex(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", fullmatch=True))
 def test_an_iban_is_masked_when_its_checksum_holds(letters: str) -> None:
     country, rest = letters[:2], letters[4:]

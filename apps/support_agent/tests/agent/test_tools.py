@@ -98,6 +98,7 @@ def test_the_instructions_say_what_is_data_and_the_name_cannot_say_more(world: W
     assert last.count('"') == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tool", "arguments", "wrong"),
     [
@@ -217,6 +218,7 @@ def test_a_call_that_runs_again_opens_one_case(world: World) -> None:
     assert first["next_step"] == tools.NEXT_STEP["refund"]
 
 
+@pytest.mark.slow
 def test_servers_that_number_their_calls_from_zero_are_told_apart(world: World) -> None:
     first = tools.issue_refund(context(world, "call_0"), "A-1042", "Charged twice.")
     later = tools.issue_refund(context(world, "call_0", minute=1), "A-1043", "It is broken.")

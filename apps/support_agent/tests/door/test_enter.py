@@ -15,6 +15,7 @@ from support_agent.web.forms import new_id
 CLICKS = 6
 
 
+@pytest.mark.slow
 def test_the_button_says_as_whom_and_begins_a_session(house: House) -> None:
     ticket = house.ticket(house.email(AMINA))
     visitor = house.browser()
@@ -30,6 +31,7 @@ def test_the_button_says_as_whom_and_begins_a_session(house: House) -> None:
     assert "Hello Amina Diallo" in inside.open("/chat/new").main
 
 
+@pytest.mark.slow
 def test_looking_changes_nothing_and_spends_nothing(house: House) -> None:
     ticket = house.ticket(house.email(AMINA))
     before = house.quiet()
@@ -113,6 +115,7 @@ def test_a_ticket_that_was_signed_anew_with_its_id_is_the_same(house: House) -> 
     assert codes == [303, 403]
 
 
+@pytest.mark.slow
 def test_a_spent_ticket_stays_spent_when_others_are_swept(house: House) -> None:
     ticket = house.ticket(house.email(AMINA), exp=int(house.clock().timestamp()) + 290)
     assert house.browser().send("/chat/enter", part=False, ticket=ticket).status_code == 303
@@ -128,6 +131,7 @@ def test_a_spent_ticket_stays_spent_when_others_are_swept(house: House) -> None:
         assert session.query(SpentTicket).count() == 1
 
 
+@pytest.mark.slow
 def test_two_clicks_at_once_spend_it_once(house: House) -> None:
     email = house.newcomer("Impatient")
     ticket = house.ticket(email)
@@ -203,6 +207,7 @@ def test_a_ticket_of_a_customer_who_is_removed_lets_nobody_in(house: House) -> N
     assert house.browser().send("/chat/enter", part=False, ticket=ticket).status_code == 403
 
 
+@pytest.mark.slow
 def test_who_comes_in_gets_a_new_session_and_the_old_one_ends(house: House) -> None:
     """Nobody can fix beforehand what somebody will be signed in by."""
     amina = house.enter(house.email(AMINA))
@@ -216,6 +221,7 @@ def test_who_comes_in_gets_a_new_session_and_the_old_one_ends(house: House) -> N
         assert "Jonas Weber" in house.browser(session=new).open("/chat/new").text
 
 
+@pytest.mark.slow
 def test_signing_out_ends_it_here_and_everywhere_it_was_copied(house: House) -> None:
     session = house.enter(house.email(AMINA))
     other = house.enter(house.email(AMINA))
@@ -231,6 +237,7 @@ def test_signing_out_ends_it_here_and_everywhere_it_was_copied(house: House) -> 
     assert nobody(house, session) and not nobody(house, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("headers", [{"origin": "https://evil.example"}, {"origin": "null"}])
 def test_nobody_else_signs_a_customer_out(house: House, headers: dict[str, str]) -> None:
     session = house.enter(house.email(AMINA))
@@ -291,6 +298,7 @@ def test_the_choice_does_not_exist_on_the_page_of_a_link_either(house: House) ->
     assert JONAS not in page.text
 
 
+@pytest.mark.slow
 def test_idle_for_too_long_is_signed_out(house: House) -> None:
     session = house.enter(house.email(AMINA))
     house.clock.advance(seconds=IDLE.total_seconds() - 1)
@@ -301,6 +309,7 @@ def test_idle_for_too_long_is_signed_out(house: House) -> None:
     assert nobody(house, session)
 
 
+@pytest.mark.slow
 def test_a_page_that_lies_open_is_no_use_of_it(house: House) -> None:
     """It asks for news by itself, and would else keep a session alive that nobody uses."""
     session = house.enter(house.email(AMINA))
@@ -315,6 +324,7 @@ def test_a_page_that_lies_open_is_no_use_of_it(house: House) -> None:
     assert codes == [200, 200, 401]
 
 
+@pytest.mark.slow
 def test_used_without_a_pause_it_ends_all_the_same(house: House) -> None:
     session = house.enter(house.email(AMINA))
     steps = int(LONGEST / IDLE * 2)
@@ -325,6 +335,7 @@ def test_used_without_a_pause_it_ends_all_the_same(house: House) -> None:
     assert nobody(house, session)
 
 
+@pytest.mark.slow
 def test_a_use_is_written_down_at_most_once_a_minute(house: House) -> None:
     """The one thing that a GET writes."""
     session = house.enter(house.email(AMINA))
@@ -343,6 +354,7 @@ def test_a_use_is_written_down_at_most_once_a_minute(house: House) -> None:
     assert len(changed) == 1 and all("customer_sessions" in line for line in changed)
 
 
+@pytest.mark.slow
 def test_a_customer_who_is_removed_is_out_at_once(house: House) -> None:
     email = house.newcomer("Gone Soon")
     session = house.enter(email)
@@ -357,6 +369,7 @@ def test_a_customer_who_is_removed_is_out_at_once(house: House) -> None:
     assert sent.status_code == 401
 
 
+@pytest.mark.slow
 def test_a_customer_has_so_many_sessions_and_the_oldest_goes(house: House) -> None:
     email = house.newcomer("Many Tabs")
     ids: list[str] = []
@@ -368,6 +381,7 @@ def test_a_customer_has_so_many_sessions_and_the_oldest_goes(house: House) -> No
     assert sessions_of(house, email) == SESSIONS_AT_ONCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wanted",
     [
@@ -453,6 +467,7 @@ def test_a_name_is_shown_as_what_it_is(house: House) -> None:
     assert "\u202e" not in page.answer.text and page.root.one("main").all("script") == []
 
 
+@pytest.mark.slow
 def test_who_has_no_ticket_is_told_where_to_get_one(house: House) -> None:
     page = house.browser().open("/chat/enter")
 

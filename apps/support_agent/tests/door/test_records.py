@@ -37,6 +37,7 @@ def who(database: Engine, id: str, at: datetime = NOW) -> int | None:
         return None if found is None else found.who.customer_id
 
 
+@pytest.mark.slow
 def test_of_many_who_come_with_one_ticket_one_comes_in(database: Engine, amina: int) -> None:
     start = threading.Barrier(THREADS)
     answers: list[str] = []

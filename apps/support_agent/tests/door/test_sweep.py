@@ -116,6 +116,7 @@ def test_every_route_says_whom_it_is_for() -> None:
     assert set(app.mounts) - {"/api/messages"} == {"/chat", "/talks"}  # that one: tests/teams_in
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", rows(NO_CUSTOMER))
 @pytest.mark.parametrize("route", CUSTOMERS, ids=lambda each: each.name)
 def test_a_customers_route_is_for_customers(
@@ -131,6 +132,7 @@ def test_a_customers_route_is_for_customers(
     assert house.dump() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", rows(NO_STAFF))
 @pytest.mark.parametrize("route", STAFFS, ids=lambda each: each.name)
 def test_a_staffs_route_is_for_the_staff_of_this_shop(
@@ -158,6 +160,7 @@ def test_a_route_for_anybody_does_nothing_for_nobody(
     assert house.dump() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "route", [each for each in ROUTES if each.method == "GET"], ids=lambda each: each.name
 )

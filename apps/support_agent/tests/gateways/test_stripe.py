@@ -258,6 +258,7 @@ def test_nobody_listening_is_for_later() -> None:
         gateway.find(ORDER)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", UNKNOWN)
 def test_a_lost_or_broken_answer_leaves_the_outcome_unknown_and_is_not_repeated(
     stripe_account: FakeStripe, gateway_for: GatewayFor, fault: PostFault
@@ -393,6 +394,7 @@ def test_a_look_reads_every_page(stripe_account: FakeStripe, stripe_gateway: Str
     assert pages == [None, "re_0005", "re_0003"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [0, 1])
 @pytest.mark.parametrize("fault", GET_FAULTS)
 def test_a_look_that_was_not_completed_finds_nothing_out(
@@ -489,6 +491,7 @@ def test_an_address_over_tls_or_on_this_machine_is_taken(address: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", POST_FAULTS)
 def test_the_secret_shows_nowhere(
     stripe_account: FakeStripe,

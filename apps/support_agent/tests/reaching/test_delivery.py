@@ -73,6 +73,7 @@ def read(channel: FakeChannel, address: Address = ADDRESS) -> list[str]:
     return [each.text for each in channel.messages(address) if isinstance(each, Text)]
 
 
+@pytest.mark.slow
 def test_lines_go_on_over_the_ends_of_executions_and_once(
     shop: Engine, talk: str, channel: FakeChannel
 ) -> None:
@@ -88,6 +89,7 @@ def test_lines_go_on_over_the_ends_of_executions_and_once(
     assert read(channel) == texts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", CRASH_POINTS)
 @pytest.mark.parametrize("nth", [1, 2, 3, 5])
 def test_a_crash_at_any_edge_loses_no_line_and_doubles_none(
@@ -123,6 +125,7 @@ def test_lines_that_wait_go_where_the_talk_is_read_by_then(
     assert (read(channel), read(channel, moved)) == ([], ["One."])
 
 
+@pytest.mark.slow
 def test_a_channel_that_is_away_for_long_is_waited_for_and_then_shown(
     shop: Engine, talk: str, channel: FakeChannel
 ) -> None:
@@ -161,6 +164,7 @@ def test_a_line_of_an_account_that_is_nobodys_now_is_not_sent_and_in_no_trouble(
     assert (read(channel), trouble(shop)) == ([], [])
 
 
+@pytest.mark.slow
 def test_a_channel_that_is_not_open_here_is_waited_for(shop: Engine, talk: str) -> None:
     [number] = write(shop, talk, "One.")
     with Sandbox(app) as box:

@@ -10,6 +10,7 @@ from support_agent.shop.database import reading
 from support_agent.shop.shipped import import_shipped
 
 
+@pytest.mark.slow
 def test_an_account_is_linked_by_its_customers_address(
     database: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:

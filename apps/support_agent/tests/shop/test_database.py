@@ -54,6 +54,7 @@ def test_money_is_kept_as_whole_cents(shop: Engine) -> None:
     assert (read, type(read)) == (Decimal("124.10"), Decimal)
 
 
+@pytest.mark.slow
 def test_a_moment_comes_back_in_utc_whatever_zone_it_had(shop: Engine) -> None:
     in_delhi = datetime(2026, 7, 28, 13, 0, tzinfo=timezone(timedelta(hours=5, minutes=30)))
     with writing(shop) as session:
@@ -98,6 +99,7 @@ def test_a_status_that_no_case_has_is_refused_by_the_table_itself(shop: Engine) 
         session.execute(text("UPDATE cases SET status = 'denied'"))
 
 
+@pytest.mark.slow
 @ON_SQLITE
 def test_a_writer_waits_for_another_instead_of_failing(shop: Engine) -> None:
     inside, done = threading.Event(), threading.Event()
@@ -164,6 +166,7 @@ def test_a_server_that_was_started_again_is_asked_as_if_nothing_had_been(
         assert len(session.scalars(select(Order)).all()) == 1
 
 
+@pytest.mark.slow
 def test_the_database_is_the_one_that_the_environment_names(
     tmp_path: Path, database: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -142,6 +142,7 @@ def test_what_is_no_article_is_refused(name: str, text: str, said: str) -> None:
     assert said in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_what_comes_with_the_package_is_imported_once(database: Engine) -> None:
     first = import_shipped(database, NOW)
     again = import_shipped(database, NOW.replace(day=9))
@@ -150,6 +151,7 @@ def test_what_comes_with_the_package_is_imported_once(database: Engine) -> None:
     assert again.startswith("0 orders and 0 articles imported")
 
 
+@pytest.mark.slow
 def test_what_is_on_record_of_the_package_stays_as_it_is(database: Engine) -> None:
     """A person may have approved another address: the next start must not stumble over it."""
     import_shipped(database, NOW)
@@ -182,6 +184,7 @@ def test_a_database_that_cannot_be_opened_is_named_without_its_password(
     assert "hush" not in complaint
 
 
+@pytest.mark.slow
 def test_the_command_without_a_name_imports_what_comes_with_the_package(
     database: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -202,6 +205,7 @@ def demo_orders(database: Engine) -> dict[str, OrderView]:
         }
 
 
+@pytest.mark.slow
 def test_a_visitor_may_be_one_of_several_customers_with_several_orders(
     database: Engine, demo_orders: dict[str, OrderView]
 ) -> None:
@@ -214,6 +218,7 @@ def test_a_visitor_may_be_one_of_several_customers_with_several_orders(
     assert all(count >= 2 for count in counts.values())
 
 
+@pytest.mark.slow
 def test_the_demo_has_an_order_for_every_part_of_the_story(
     demo_orders: dict[str, OrderView],
 ) -> None:

@@ -146,20 +146,24 @@ def wrong(engine: Engine, questions: list[tuple[str, str]]) -> list[tuple[str, s
     return [(asked, right, got) for asked, right, got in answers if got != right]
 
 
+@pytest.mark.slow
 def test_the_listed_questions_find_the_right_article_first(knowledge: Engine) -> None:
     assert len(LISTED) == 24
     assert len(wrong(knowledge, LISTED)) <= 2, wrong(knowledge, LISTED)
 
 
+@pytest.mark.slow
 def test_questions_that_no_article_was_written_for_find_it_too(knowledge: Engine) -> None:
     assert len(wrong(knowledge, KEPT_ASIDE)) <= 2, wrong(knowledge, KEPT_ASIDE)
 
 
+@pytest.mark.slow
 def test_most_questions_in_a_strangers_words_find_it_too(knowledge: Engine) -> None:
     assert len(SAID_OTHERWISE) == 41
     assert len(wrong(knowledge, SAID_OTHERWISE)) <= 12, wrong(knowledge, SAID_OTHERWISE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("question", WITHOUT_AN_ANSWER)
 def test_a_question_without_an_answer_gives_nothing_rather_than_noise(
     knowledge: Engine, question: str
@@ -178,6 +182,7 @@ def test_a_passage_says_where_it_stands_and_in_which_version(knowledge: Engine) 
     assert all(other.score <= passage.score for other in others)
 
 
+@pytest.mark.slow
 def test_a_snippet_is_plain_text(knowledge: Engine) -> None:
     snippets = [one.snippet for asked, _ in LISTED for one in found(knowledge, asked)]
 
@@ -195,6 +200,7 @@ def test_no_more_passages_come_than_were_asked_for(knowledge: Engine) -> None:
     assert len(found(knowledge, "refund to my card", limit=5)) > 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "question",
     [
@@ -217,6 +223,7 @@ questions = st.text(max_size=60) | st.lists(
 ).map(" ".join)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -233,6 +240,7 @@ def test_a_long_story_is_searched_by_its_beginning(knowledge: Engine) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_changed_article_is_found_by_its_new_words_at_once(knowledge: Engine) -> None:
     assert found(knowledge, "Do you rent out tents?") == []
 
@@ -275,6 +283,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
+@pytest.mark.slow
 def test_many_threads_search_at_once(knowledge: Engine, pool: ThreadPoolExecutor) -> None:
     asked = [question for question, _ in LISTED]
     alone = [first(knowledge, question) for question in asked]

@@ -161,6 +161,7 @@ def test_a_refused_refund_leaves_no_trace(shop: Engine) -> None:
         assert session.scalars(select(RefundCall)).all() == []
 
 
+@pytest.mark.slow
 def test_eight_threads_with_one_key_get_one_receipt(shop: Engine) -> None:
     case(shop, "C-1")
 
@@ -195,6 +196,7 @@ def test_no_money_moves_for_a_case_that_asks_for_a_person(shop: Engine) -> None:
         pay_back(shop, case.case_id, "key")
 
 
+@pytest.mark.slow
 def test_eight_threads_cannot_empty_one_order_twice(shop: Engine) -> None:
     for number in range(8):
         case(shop, f"C-{number}", Decimal("50.00"))

@@ -70,6 +70,7 @@ def refunded(shop: Engine, customer: int, amount: str) -> str:
     return case.case_id
 
 
+@pytest.mark.slow
 def test_an_order_shows_its_articles_its_payments_and_its_windows(shop: Engine, amina: int) -> None:
     found = seen(shop, amina)
 

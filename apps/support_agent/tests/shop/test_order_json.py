@@ -273,6 +273,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(values)
 def test_no_json_breaks_the_reader(value: object) -> None:
     file = read_order_json(json.dumps({"customers": value}))

@@ -65,6 +65,7 @@ def desk(database: Engine, tmp_path: Path) -> OrderDesk:
     return OrderDesk(database, tmp_path / "orders.csv")
 
 
+@pytest.mark.slow
 def test_the_shipped_file_is_imported_whole(database: Engine, desk: OrderDesk) -> None:
     report = import_orders(database)
 
@@ -74,6 +75,7 @@ def test_the_shipped_file_is_imported_whole(database: Engine, desk: OrderDesk) -
     assert rows > 300
 
 
+@pytest.mark.slow
 def test_importing_the_same_file_again_changes_nothing(database: Engine, desk: OrderDesk) -> None:
     import_orders(database)
     before = [desk.count(table) for table in (Customer, Order, OrderItem, Payment)]
@@ -113,6 +115,7 @@ def test_two_orders_of_one_person_are_of_one_customer(desk: OrderDesk) -> None:
     assert (desk.count(Order), desk.count(Customer)) == (2, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "value", "reason"),
     [
@@ -335,6 +338,7 @@ def test_a_moment_that_no_calendar_can_count_from_is_refused(desk: OrderDesk) ->
     assert said.startswith("line 2: ordered_at: '9999-12-30T00:00:00Z' is in no year from 1970")
 
 
+@pytest.mark.slow
 def test_a_long_file_is_compared_in_a_few_questions(desk: OrderDesk) -> None:
     """Whoever else writes waits until it is done."""
     rows = [row(order_number=f"B-{n}", payment_reference=f"P-{n}") for n in range(400)]
@@ -353,6 +357,7 @@ def test_a_long_file_is_compared_in_a_few_questions(desk: OrderDesk) -> None:
 cells = st.one_of(st.sampled_from(sorted(GOOD.values())), st.text(max_size=12))
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(cells, max_size=14), max_size=6))
 def test_no_text_breaks_the_reader(table: list[list[str]]) -> None:
     text = csv_text(*(",".join(values) for values in table))

@@ -208,6 +208,7 @@ def test_a_refused_payout_leaves_no_trace(shop: Engine) -> None:
         assert session.scalars(select(PayoutRecord)).all() == []
 
 
+@pytest.mark.slow
 def test_eight_cases_decided_at_once_are_promised_no_more_than_was_paid(shop: Engine) -> None:
     for number in range(8):
         approved(shop, f"C-{number}", Decimal("50.00"))
@@ -225,6 +226,7 @@ def test_eight_cases_decided_at_once_are_promised_no_more_than_was_paid(shop: En
     assert sum(asked) == 2  # 124.10 holds 50.00 twice
 
 
+@pytest.mark.slow
 def test_eight_attempts_at_once_ask_for_one_payout(shop: Engine) -> None:
     approved(shop, "C-1")
 
@@ -272,6 +274,7 @@ def in_two_parts(shop: Engine) -> Engine:
     return shop
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", [("C-1", "C-1/part-2"), ("C-1/part-2", "C-1")])
 def test_the_ledger_speaks_once_all_parts_have_an_answer(
     in_two_parts: Engine, keys: tuple[str, str]
@@ -320,6 +323,7 @@ def test_a_case_has_failed_when_every_part_was_declined(in_two_parts: Engine) ->
     assert reason.startswith("0.00 of 248.20 EUR went back.")
 
 
+@pytest.mark.slow
 def test_a_part_that_is_paid_counts_before_the_ledger_says_so(in_two_parts: Engine) -> None:
     paid(in_two_parts, "C-1")
     approved(in_two_parts, "C-2")
@@ -386,6 +390,7 @@ def test_a_payment_that_was_used_in_part_gives_what_it_has_left(shop: Engine) ->
     assert parts[1].payment_reference == taken
 
 
+@pytest.mark.slow
 def test_two_parts_answered_at_once_are_one_refund(in_two_parts: Engine) -> None:
     with ThreadPoolExecutor(1) as pool:
         with writing(in_two_parts) as session:
@@ -398,6 +403,7 @@ def test_two_parts_answered_at_once_are_one_refund(in_two_parts: Engine) -> None
     assert [status for status, _ in changes(in_two_parts)].count("refunded") == 1
 
 
+@pytest.mark.slow
 def test_of_two_answers_at_once_to_one_part_the_first_stays(in_two_parts: Engine) -> None:
     with ThreadPoolExecutor(1) as pool:
         with writing(in_two_parts) as session:

@@ -268,6 +268,7 @@ def test_nobody_asks_in_the_name_of_nobody(desk: Desk) -> None:
         desk.human(priority="at once")  # pyright: ignore[reportArgumentType]  what a model may say
 
 
+@pytest.mark.slow
 def test_eight_threads_that_ask_for_one_order_open_one_case(desk: Desk) -> None:
     with ThreadPoolExecutor(8) as pool:
         cases = list(pool.map(lambda number: desk.opened(key=f"call-{number}"), range(8)))
@@ -276,6 +277,7 @@ def test_eight_threads_that_ask_for_one_order_open_one_case(desk: Desk) -> None:
     assert sum(not case.already_open for case in cases) == 1
 
 
+@pytest.mark.slow
 def test_eight_threads_with_one_key_open_one_case(desk: Desk) -> None:
     with ThreadPoolExecutor(8) as pool:
         cases = set(pool.map(lambda _: desk.opened(), range(8)))
@@ -284,6 +286,7 @@ def test_eight_threads_with_one_key_open_one_case(desk: Desk) -> None:
     assert (len(cases), len(people), desk.cases()) == (1, 1, 2)
 
 
+@pytest.mark.slow
 def test_requests_for_money_for_people_and_payments_do_not_wait_for_each_other(desk: Desk) -> None:
     def life(number: int) -> None:
         desk.human(key=f"person-{number}", conversation=f"chat-{number}")

@@ -168,6 +168,7 @@ def columns_and_rules(engine: Engine) -> dict[str, object]:
     }
 
 
+@pytest.mark.slow
 def test_the_versions_lead_to_the_tables_that_the_records_describe(
     new_database: NewDatabase,
 ) -> None:
@@ -204,6 +205,7 @@ def old(system: str, new_database: NewDatabase) -> str:
     return url
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", ["sqlite"], indirect=True)
 def test_the_first_version_is_what_old_databases_hold(old: str, tmp_path: Path) -> None:
     first = create_engine(f"sqlite:///{tmp_path / 'first.db'}")
@@ -219,6 +221,7 @@ def test_the_first_version_is_what_old_databases_hold(old: str, tmp_path: Path) 
     first.dispose()
 
 
+@pytest.mark.slow
 def test_an_old_database_is_brought_up_to_date_and_loses_nothing(old: str) -> None:
     engine = open_database(old)
 
@@ -241,6 +244,7 @@ def test_an_old_database_is_brought_up_to_date_and_loses_nothing(old: str) -> No
     engine.dispose()
 
 
+@pytest.mark.slow
 def test_what_was_paid_before_the_versions_is_not_paid_again(old: str) -> None:
     engine = open_database(old)
 
@@ -253,6 +257,7 @@ def test_what_was_paid_before_the_versions_is_not_paid_again(old: str) -> None:
     engine.dispose()
 
 
+@pytest.mark.slow
 def test_what_was_paid_before_the_payouts_came_from_its_payment(old: str) -> None:
     engine = open_database(old)
 
@@ -267,6 +272,7 @@ def test_what_was_paid_before_the_payouts_came_from_its_payment(old: str) -> Non
     engine.dispose()
 
 
+@pytest.mark.slow
 def test_every_rule_holds_in_a_database_that_was_old(old: str) -> None:
     engine = open_database(old)
     walked = columns_and_rules(engine)
@@ -277,6 +283,7 @@ def test_every_rule_holds_in_a_database_that_was_old(old: str) -> None:
     assert {"case_counters", "case_requests", "articles"} <= set(walked)
 
 
+@pytest.mark.slow
 def test_a_database_of_a_newer_program_is_refused_and_left_alone(
     new_database: NewDatabase,
 ) -> None:
@@ -296,6 +303,7 @@ def test_a_database_of_a_newer_program_is_refused_and_left_alone(
     look.dispose()
 
 
+@pytest.mark.slow
 def test_programs_that_open_a_new_database_at_once_take_turns(new_database: NewDatabase) -> None:
     url = new_database()
 

@@ -250,6 +250,7 @@ BROKEN_DATA: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN_DATA)
 def test_a_button_that_we_never_drew_is_refused(place: Place, name: str) -> None:
     answer = place.post(execute(BROKEN_DATA[name]))
@@ -404,6 +405,7 @@ def test_a_web_socket_is_closed() -> None:
     assert [each["type"] for each in sent] == ["websocket.close"]
 
 
+@pytest.mark.slow
 def test_an_answer_is_kept_by_nobody(place: Place) -> None:
     for answer in (place.post(message()), place.post(message(), headers={})):
         assert answer.headers["cache-control"] == "no-store"

@@ -124,6 +124,7 @@ def test_other_channels_of_the_playground_are_refused(local: Place) -> None:
     assert local.post(from_playground(channelId="webchat"), headers={}).status_code == 400
 
 
+@pytest.mark.slow
 def test_with_credentials_nothing_of_this_is_open(place: Place) -> None:
     assert place.post(from_playground(), headers={}).status_code == 401
     assert place.post(from_playground(), token()).status_code == 401

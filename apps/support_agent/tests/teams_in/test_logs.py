@@ -30,6 +30,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
+@pytest.mark.slow
 def test_an_activity_is_logged_by_its_id_and_what_came_of_it(
     place: Place, log: pytest.LogCaptureFixture
 ) -> None:
@@ -49,6 +50,7 @@ def test_an_activity_is_logged_by_its_id_and_what_came_of_it(
     ]
 
 
+@pytest.mark.slow
 def test_nothing_of_what_came_is_logged(
     place: Place, inbound: Recorder, log: pytest.LogCaptureFixture
 ) -> None:
@@ -79,6 +81,7 @@ def test_nothing_of_what_came_is_logged(
     assert CANARY not in log.text
 
 
+@pytest.mark.slow
 def test_nothing_of_a_token_is_logged(place: Place, log: pytest.LogCaptureFixture) -> None:
     tokens = [
         token(),
@@ -114,6 +117,7 @@ def test_a_fault_of_ours_is_logged_by_where_it_is(
     assert "teams activity 1001: not taken, KeyError at place.py:" in log.text
 
 
+@pytest.mark.slow
 def test_what_is_refused_is_logged_with_the_rule(
     place: Place, log: pytest.LogCaptureFixture
 ) -> None:

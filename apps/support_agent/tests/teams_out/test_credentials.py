@@ -129,6 +129,7 @@ def test_a_slow_authority_holds_up_nobody_else(world: World) -> None:
     assert world.connector.texts(CONVERSATION) == ["Without one.", "With a token."]
 
 
+@pytest.mark.slow
 def test_an_authority_that_says_nothing_is_tried_again(world: World) -> None:
     async def scene() -> None:
         world.entra.held.clear()

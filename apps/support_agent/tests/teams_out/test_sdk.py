@@ -53,6 +53,7 @@ def test_by_itself_the_sdk_does_read_it(folder: Path) -> None:
     assert run(code, folder).stdout.strip() == "from-dot-env"
 
 
+@pytest.mark.slow
 def test_without_the_extra_the_next_move_is_said(folder: Path) -> None:
     code = f"import sys; sys.modules['microsoft_teams'] = None; import {SDK}"
     done = run(code, folder)

@@ -117,6 +117,7 @@ def test_what_may_become_an_item_waits_until_more_is_known(text: str) -> None:
     assert markdown_of(Text(text)).startswith(settled(text))
 
 
+@pytest.mark.slow
 @given(TEXTS, st.data())
 def test_a_growing_answer_only_ever_gets_longer(text: str, data: st.DataObject) -> None:
     first = data.draw(st.integers(0, len(text)))
@@ -145,6 +146,7 @@ def test_a_person_is_named_and_the_agent_is_not() -> None:
     assert markdown_of(Text("Hello.", author="person", name="  ")) == "Hello."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("letter", ["a", "<", "\U0001f600", "a\n", "*", "\u202e"])
 def test_what_is_too_long_is_cut_and_says_by_how_much(letter: str) -> None:
     text = letter * 40_000

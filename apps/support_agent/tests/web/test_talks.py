@@ -38,6 +38,7 @@ def write(place: Place, person: str, talk_id: str, text: str) -> tuple[int, str]
     return answer.status_code, answer.text
 
 
+@pytest.mark.slow
 def test_who_is_nobody_is_asked_who_they_are_and_comes_back(place: Place, taken: str) -> None:
     visitor = place.person()
 
@@ -73,6 +74,7 @@ def test_an_auditor_reads_and_does_not_write(place: Place, taken: str) -> None:
     assert sent[0] == 403 and "approver or lead" in sent[1]
 
 
+@pytest.mark.slow
 def test_the_list_tells_who_waits_and_who_answers(place: Place, taken: str) -> None:
     waiting = asked(place, MEI)
     place.begin(AMINA, "Hello")
@@ -85,6 +87,7 @@ def test_the_list_tells_who_waits_and_who_answers(place: Place, taken: str) -> N
     assert MEI in told[f"/talks/{waiting}"] and "Waits for a person" in told[f"/talks/{waiting}"]
 
 
+@pytest.mark.slow
 def test_who_waits_is_taken_over_in_the_inbox_first(place: Place) -> None:
     talk_id = asked(place, MEI)
     case_id = case_of(place, talk_id)
@@ -110,6 +113,7 @@ def test_a_conversation_stands_beside_the_customers_orders_and_cases(
     assert "You answer" in page.main and "Hand back" in page.main
 
 
+@pytest.mark.slow
 def test_what_a_person_writes_reaches_the_customer_under_their_name_once(
     place: Place, taken: str
 ) -> None:
@@ -125,6 +129,7 @@ def test_what_a_person_writes_reaches_the_customer_under_their_name_once(
     assert "Lena Fischer of our team answers you" in page.main
 
 
+@pytest.mark.slow
 def test_somebody_else_does_not_write_into_it_and_a_lead_does(place: Place, taken: str) -> None:
     omar, grace = place.person("omar"), place.person("grace")
 
@@ -150,6 +155,7 @@ def test_an_empty_or_endless_answer_is_refused_and_kept_in_the_box(
     assert "too long" in endless.text and "long long long" in endless.text
 
 
+@pytest.mark.slow
 def test_handing_back_lets_the_assistant_answer_again(place: Place) -> None:
     talk_id = asked(place, AMINA)
     place.approve(case_of(place, talk_id), "omar")
@@ -175,6 +181,7 @@ def test_a_talk_that_is_not_there_is_not_there(place: Place) -> None:
     assert write(place, "lena", new_id(), "x")[0] == 404
 
 
+@pytest.mark.slow
 def test_a_page_of_another_origin_may_not_act_as_a_person(place: Place, taken: str) -> None:
     fields = {"text": "Forged.", "message_id": new_id()}
     lena = place.person("lena")
