@@ -19,12 +19,12 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check test demo story teams-app bench crash format formatted lint types imports safe fast audit pins clean
+.PHONY: help check test demo story teams-app bench crash format formatted lint types imports safe audited fast audit pins clean
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-check: formatted lint types imports safe fast ## The one gate, under two minutes: format, lint, types, imports, bandit, fast tests.
+check: formatted lint types imports safe audited fast ## The one gate, under two minutes: format, lint, types, imports, bandit, pip-audit, fast tests.
 
 test: $(VENV)/.dev ## Run all tests, with a short crash campaign; finds or installs Chromium, PostgreSQL.
 	@$(BIN)/python tests/browser/chromium.py
@@ -66,11 +66,13 @@ imports: $(VENV)/.dev ## Part of check: imports point down, the pure rooms stay 
 safe: $(VENV)/.dev ## Part of check: bandit finds nothing in our sources.
 	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive src apps/support_agent/src
 
+audited: $(VENV)/.audited ## Part of check: make audit, once after the pins have changed.
+
 fast: $(VENV)/.dev ## Part of check: the tests that are not marked slow.
 	@$(BIN)/python -m pytest --quiet -n 2 --dist worksteal -m "not slow and not crash"
 
 audit: $(VENV)/.dev ## Is anything that is pinned known to be vulnerable? It says so where nobody could be asked.
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/house/audit.py requirements/*.txt
+	$(ask_of_pins)
 
 pins: $(VENV)/.dev ## Recompile requirements/*.txt after a dependency changed (UPGRADE=1: take newer ones).
 	@$(COMPILE) $(PROJECTS) --extra agents --extra server --extra postgres --extra stripe --extra teams \
@@ -112,6 +114,15 @@ define install_projects
 @$(PIP) install --no-deps --no-build-isolation --editable . --editable apps/support_agent
 @touch $@
 endef
+
+define ask_of_pins
+@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/house/audit.py requirements/*.txt
+@touch $(VENV)/.audited
+endef
+
+# What is found out later about old pins would make commits red that were green: then `make audit`.
+$(VENV)/.audited: requirements/dev.txt requirements/runtime.txt | $(VENV)/.dev
+	$(ask_of_pins)
 
 $(VENV)/.runtime-pins: requirements/runtime.txt
 	$(install_pins)
