@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Error, Page, WebError
 
-from adjourn.server.guard import is_loopback
+from adjourn.model.hosts import is_loopback
 
 VIOLATION = "Content-Security-Policy violated:"
 # The page says it on its console, which we hear anyway. `report-only` policies are reported too.

@@ -10,8 +10,8 @@ from starlette.routing import Mount
 
 from adjourn import Adjourn
 from adjourn.errors import RefusedAddressError
+from adjourn.model.hosts import is_loopback
 from adjourn.server import create_app, listen
-from adjourn.server.guard import is_loopback
 
 BASE = "/runtime/webhooks/durabletask"
 LIMIT = 256 * 1024

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from urllib.parse import urlsplit
+
+from adjourn.model.hosts import is_loopback
 
 PATH_LIMIT = 2_000  # characters
 
@@ -17,13 +18,7 @@ def own_path(given: str) -> str:
 
 def on_this_machine(address: str) -> bool:
     """Whether its host is a loopback name, without asking any name server."""
-    host = urlsplit(address).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(urlsplit(address).hostname or "")
 
 
 def is_endpoint(address: str, *, plain_http: bool) -> bool:

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import AsyncIterator, Generator, Mapping
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -18,6 +17,7 @@ from adjourn.backends.protocol import Action, EventAnswer, SettledAs
 from adjourn.engine.messages import OnConflict
 from adjourn.errors import AdjournError, NotSignedInError, RefusedKeyError, RemoteError
 from adjourn.model.actor import Actor
+from adjourn.model.hosts import is_loopback
 from adjourn.model.inbox import Counts, InboxPage, InboxQuery, InboxRow
 from adjourn.model.state import Ending, HistoryEntry, InstanceState, Page, from_microseconds
 from adjourn.model.status import Status
@@ -319,7 +319,7 @@ def _trouble(address: str, key: str) -> RefusedKeyError | None:
             "the address holds a name and a password",
             "Write the address alone: the key says who you are.",
         )
-    if url.scheme != "https" and not _is_loopback(url.host):
+    if url.scheme != "https" and not is_loopback(url.host):
         return RefusedKeyError(
             address,
             "everybody on the way could read it",
@@ -332,15 +332,6 @@ def _plain(address: str) -> str:
     """The address without a name and a password."""
     scheme, _, rest = address.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _not_signed_in(address: str, *, with_key: bool) -> NotSignedInError:

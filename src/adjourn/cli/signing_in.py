@@ -22,7 +22,8 @@ from adjourn.approvals.people import DEMO_PEOPLE, Authenticator, LocalPeople
 from adjourn.cli.exits import UsageError
 from adjourn.engine.clock import SystemClock
 from adjourn.errors import StorageError
-from adjourn.server.guard import check_listening, is_loopback
+from adjourn.model.hosts import is_loopback
+from adjourn.server.guard import check_listening
 from adjourn.store.records import Records
 
 SWEEP_SECONDS = 600.0

@@ -14,7 +14,6 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -24,6 +23,7 @@ from adjourn.access.settings import Access
 from adjourn.approvals.people import Authenticator
 from adjourn.engine.clock import new_id
 from adjourn.errors import AdjournError, RefusedAddressError
+from adjourn.model.hosts import is_loopback
 from adjourn.server.problems import problem_response
 
 _log = logging.getLogger("adjourn.server")
@@ -71,16 +71,6 @@ class WrongAddressError(AdjournError):
         self.word = word
         self.given = given
         super().__init__(f"{word} cannot be {given!r}: {rule}.")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether this name or address means the same machine, without asking any name server."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_listening(host: str, authenticator: Authenticator | None = None) -> None:
