@@ -427,7 +427,9 @@ def test_whoever_is_away_is_stood_in_for_until_they_are_back(gated: Gated) -> No
         await there.directory.set_absence("grace", "vic", NOON + timedelta(minutes=30))
         actor = await asks(here, vics)
         assert actor is not None
-        assert actor.stands_in_for == [Absent(id="grace", groups=["finance"])]
+        assert actor.stands_in_for == [
+            Absent(id="grace", groups=["finance"], roles=["approver", "lead"])
+        ]
         gated.clock.at = NOON + timedelta(minutes=30)
         actor = await asks(here, vics)
         assert actor is not None and actor.stands_in_for == []

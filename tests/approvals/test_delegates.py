@@ -33,11 +33,12 @@ from tests.approvals.desk import LENA, OMAR, Desk, at, person
 from tests.approvals.test_audit import accepted, opened, received, rows
 from tests.properties.profiles import examples
 
-AWAY_LENA = Absent(id="lena", groups=["finance"])
-AWAY_OMAR = Absent(id="omar", groups=["finance"])
-AWAY_SAM = Absent(id="sam", groups=["finance"])
-AWAY_ELI = Absent(id="eli", groups=["finance"])
-AWAY_HUGO = Absent(id="hugo", groups=["legal"])
+AWAY_LENA = Absent(id="lena", groups=["finance"], roles=["approver"])
+AWAY_OMAR = Absent(id="omar", groups=["finance"], roles=["approver"])
+AWAY_SAM = Absent(id="sam", groups=["finance"], roles=["approver"])
+AWAY_ELI = Absent(id="eli", groups=["finance"], roles=["approver"])
+AWAY_LEAD = replace(AWAY_LENA, roles=["lead"])
+AWAY_HUGO = Absent(id="hugo", groups=["legal"], roles=["approver"])
 
 
 def deputy(*absent: Absent, id: str = "tess", groups: Sequence[str] = (), **more: Any) -> Actor:
@@ -63,19 +64,19 @@ TABLE: dict[str, tuple[Actor, dict[str, Any], list[Actor], str]] = {
     "without any role": (replace(deputy(AWAY_LENA), roles=[]), {}, [], "role"),
     "an agent in a person's place": (deputy(AWAY_LENA, agent=True), {}, [], "agent"),
     "a person in a key's place": (
-        deputy(Absent(id="key:ci", groups=["finance"])), {}, [], "not_addressed",
+        deputy(replace(AWAY_LENA, id="key:ci")), {}, [], "not_addressed",
     ),
     "a person in nobody's place": (
-        deputy(Absent(id="", groups=["finance"])), {}, [], "not_addressed",
+        deputy(Absent(id="", groups=["finance"], roles=["approver"])), {}, [], "not_addressed",
     ),
     "a person named like a group": (
-        deputy(Absent(id="group:finance")), {}, [], "not_addressed",
+        deputy(Absent(id="group:finance", roles=["approver"])), {}, [], "not_addressed",
     ),
     "in their own place": (
-        deputy(Absent(id="tess", groups=["finance"])), {}, [], "not_addressed",
+        deputy(Absent(id="tess", groups=["finance"], roles=["approver"])), {}, [], "not_addressed",
     ),
     "a delegate's delegate": (
-        deputy(Absent(id="tara")), {"to": ["lena"]}, [], "not_addressed",
+        deputy(Absent(id="tara", roles=["approver"])), {"to": ["lena"]}, [], "not_addressed",
     ),
     "their own request": (deputy(AWAY_LENA, id="sam"), {}, [], "own_request"),
     "excluded themself": (deputy(AWAY_LENA, id="eli"), {}, [], "excluded"),
@@ -86,6 +87,15 @@ TABLE: dict[str, tuple[Actor, dict[str, Any], list[Actor], str]] = {
     "the absent one is excluded": (deputy(AWAY_ELI), {}, [], "absent_may_not"),
     "the absent one's group is excluded": (
         deputy(AWAY_LENA), {"not_by": ["group:finance"]}, [], "absent_may_not",
+    ),
+    "the absent one's role is excluded": (
+        deputy(AWAY_LEAD), {"not_by": ["role:lead"]}, [], "absent_may_not",
+    ),
+    "the absent one decides nothing": (
+        deputy(replace(AWAY_LENA, roles=["viewer"])), {}, [], "not_addressed",
+    ),
+    "the absent one has no role": (
+        deputy(replace(AWAY_LENA, roles=[])), {"to": ["lena"]}, [], "not_addressed",
     ),
     "one may not, another one may": (deputy(AWAY_SAM, AWAY_OMAR), {}, [], "for omar"),
     "the absent one has voted": (deputy(AWAY_LENA), {"need": 2}, [LENA], "absent_has_voted"),
@@ -250,12 +260,13 @@ def test_the_audit_says_in_whose_place() -> None:
 IDS = ["lena", "omar", "sam", "eli", "tess"]
 GROUPS = ["finance", "legal"]
 some_groups = st.lists(st.sampled_from(GROUPS), max_size=2, unique=True)
-absents = st.builds(Absent, id=st.sampled_from(IDS), groups=some_groups)
+some_roles = st.sampled_from([["approver"], ["approver"], ["lead"], ["viewer"], []])
+absents = st.builds(Absent, id=st.sampled_from(IDS), groups=some_groups, roles=some_roles)
 actors = st.builds(
     Actor,
     id=st.sampled_from(IDS),
     groups=some_groups,
-    roles=st.sampled_from([["approver"], ["approver"], ["lead"], ["viewer"], []]),
+    roles=some_roles,
     agent=st.sampled_from([False, False, False, True]),
     stands_in_for=st.lists(absents, max_size=2),
     queues=st.sampled_from([None, None, [], ["group:legal"]]),
@@ -329,7 +340,13 @@ def assert_may_decide(desk: Desk, actor: Actor, through: str, to: Sequence[str])
         assert mine & set(to)
         return
     assert not mine & set(to) and through != actor.id
-    place = [each for each in actor.stands_in_for if each.id == through]
-    theirs = [{each.id, *(f"group:{name}" for name in each.groups)} for each in place]
     assert through != request.requester
-    assert any(each & set(to) and not each & set(request.not_by) for each in theirs)
+    assert any(
+        each.id == through
+        and {"approver", "lead"} & set(each.roles)
+        and {each.id, *(f"group:{name}" for name in each.groups)} & set(to)
+        and each.id not in request.not_by
+        and not {f"group:{name}" for name in each.groups} & set(request.not_by)
+        and not {f"role:{name}" for name in each.roles} & set(request.not_by)
+        for each in actor.stands_in_for
+    )

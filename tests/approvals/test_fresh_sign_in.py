@@ -110,7 +110,10 @@ def test_everything_else_is_said_first_so_that_signing_in_again_leads_somewhere(
 def test_a_delegate_signs_in_as_themself() -> None:
     desk = Desk(fresh_sign_in=FIVE_MINUTES)
     tess = replace(
-        LENA, id="tess", groups=[], stands_in_for=[Absent(id="lena", groups=["finance"])]
+        LENA,
+        id="tess",
+        groups=[],
+        stands_in_for=[Absent(id="lena", groups=["finance"], roles=["approver"])],
     )
     assert desk.refused(tess, Approve).details["rule"] == "stale_sign_in"
 

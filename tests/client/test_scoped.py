@@ -35,7 +35,7 @@ ACME, BETA, NOBODYS, ALL = (actor_of(tenant) for tenant in ("acme", "beta", "", 
 LEGAL = replace(actor_of("acme", queues=["group:legal"]), id="tess", groups=[])
 """Of acme, and of its legal queue only."""
 NARROWED = replace(LEGAL, queues=[])
-CROSSING = replace(BETA, stands_in_for=[Absent(id="lena", groups=["finance"])])
+CROSSING = replace(BETA, stands_in_for=[Absent(id="lena", groups=["finance"], roles=["approver"])])
 """Whom a delegation leads nowhere beyond their tenant."""
 
 

@@ -263,19 +263,25 @@ def test_the_audit_says_in_whose_place_somebody_did_it(what: str, through: str, 
     assert happened([change], NAMES, NOW)[0].text == f"Omar Haddad {told}"
 
 
+AWAY_GRACE = Absent(id="grace", groups=["finance"], roles=["lead"])
+AWAY_OMAR = Absent(id="omar", roles=["approver"])
+
+
 @pytest.mark.parametrize(
     ("facts", "absent", "pick"),
     [
-        ({"to": ["group:finance"]}, [Absent(id="grace", groups=["finance"])], True),
+        ({"to": ["group:finance"]}, [AWAY_GRACE], True),
         ({"to": ["group:finance"]}, [], False),
-        ({"to": ["grace"], "voted": ["grace"]}, [Absent(id="grace")], False),
-        ({"to": ["grace"], "represented": ["grace"]}, [Absent(id="grace")], False),
-        ({"to": ["grace"], "not_by": ["grace"]}, [Absent(id="grace")], False),
-        ({"to": ["grace"], "not_by": ["lena"]}, [Absent(id="grace")], False),
-        ({"to": ["grace"], "voted": ["lena"]}, [Absent(id="grace")], False),
+        ({"to": ["grace"], "voted": ["grace"]}, [AWAY_GRACE], False),
+        ({"to": ["grace"], "represented": ["grace"]}, [AWAY_GRACE], False),
+        ({"to": ["grace"], "not_by": ["grace"]}, [AWAY_GRACE], False),
+        ({"to": ["grace"], "not_by": ["lena"]}, [AWAY_GRACE], False),
+        ({"to": ["grace"], "voted": ["lena"]}, [AWAY_GRACE], False),
         ({"to": ["lena"], "represented": ["lena"]}, [], False),
         ({"to": ["grace", "omar"], "voted": ["grace"]},
-         [Absent(id="grace"), Absent(id="omar")], True),
+         [AWAY_GRACE, AWAY_OMAR], True),
+        ({"to": ["grace"], "not_by": ["role:lead"]}, [AWAY_GRACE], False),
+        ({"to": ["grace"]}, [structs.replace(AWAY_GRACE, roles=["viewer"])], False),
     ],
 )  # fmt: skip
 def test_a_row_can_be_picked_by_who_may_decide_it_in_somebodys_place(

@@ -53,7 +53,11 @@ def test_who_stands_in_for_somebody_is_told_in_their_place() -> None:
 
     def stands_in_for(person: Person) -> list[Absent]:
         asked.append(person.id)
-        return [Absent(id="omar", groups=["doors"])] if person.id == "grace" else []
+        return (
+            [Absent(id="omar", groups=["doors"], roles=["approver"])]
+            if person.id == "grace"
+            else []
+        )
 
     with a_post() as post, a_bureau(Settings(mail_to(post)), stands_in_for=stands_in_for) as box:
         box.start("ask", Asked(), id="D-1")

@@ -20,6 +20,7 @@ PEOPLE: list[dict[str, Any]] = [
     {"id": "lena", "name": "Lena Fischer", "roles": ["approver"], "groups": ["finance"]},
     {"id": "tess", "name": "Tess Tanaka", "roles": ["approver", "auditor"]},
     {"id": "uma", "name": "Uma Underhill", "roles": ["approver"]},
+    {"id": "vic", "name": "Vic Vega", "roles": ["viewer"], "groups": ["finance"]},
 ]
 ID = "case-1:1:1"
 
@@ -102,3 +103,11 @@ def test_an_absence_ends_by_itself(world: World) -> None:
     world.cookies["tess"] = asyncio.run(world._come("tess"))
 
     assert world.inbox("tess") == [] and world.approve("tess").status_code == 403
+
+
+def test_who_decides_nothing_hands_nothing_on(world: World) -> None:
+    """Vic sees what finance is asked, and no more than that."""
+    assert world.approve("vic").status_code == 403
+    world.away("vic", "uma")
+
+    assert world.inbox("uma") == [] and world.approve("uma").status_code == 403

@@ -40,7 +40,8 @@ def is_kept_away(row: InboxRow, person: str, recipients: Collection[str]) -> boo
 def is_left(row: InboxRow, absent: Absent) -> bool:
     """Whether it is for somebody who is away and might decide it."""
     theirs = [absent.id, *(f"group:{name}" for name in absent.groups)]
-    return bool(set(row.to) & set(theirs)) and not is_kept_away(row, absent.id, theirs)
+    names = [*theirs, *(f"role:{name}" for name in absent.roles)]
+    return bool(set(row.to) & set(theirs)) and not is_kept_away(row, absent.id, names)
 
 
 def concerns(row: InboxRow, query: InboxQuery, queues: Collection[str]) -> bool:

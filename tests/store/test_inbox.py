@@ -74,6 +74,7 @@ absent_people = st.builds(
     Absent,
     id=st.sampled_from(PEOPLE[:4]),
     groups=st.lists(st.sampled_from(["support", "Support", "finance"]), max_size=2),
+    roles=st.lists(st.sampled_from(["approver", "lead"]), max_size=1),
 )
 
 inbox_rows = st.builds(

@@ -187,7 +187,7 @@ class Directory:
             if each.delegate == person.id and self._now() < each.until
         ]
         return [
-            Absent(id=each.id, groups=each.groups)
+            Absent(id=each.id, groups=each.groups, roles=each.roles)
             for each in away
             if each is not None and not each.disabled and each.tenant == person.tenant
         ]

@@ -15,6 +15,7 @@ from adjourn.model.actor import (
     absent_ones,
     addresses_of,
     concerns,
+    names_of,
 )
 from adjourn.model.approval import (
     Action,
@@ -210,7 +211,7 @@ def _four_eyes(request: ApprovalRequest, actor: Actor | Absent) -> Rule | None:
     """What keeps them away from this one, whatever their role."""
     if actor.id == request.requester:
         return "own_request"
-    return None if set(request.not_by).isdisjoint(addresses_of(actor)) else "excluded"
+    return None if set(request.not_by).isdisjoint(names_of(actor)) else "excluded"
 
 
 def _absent_addressed(state: State, actor: Actor) -> list[Absent]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 import msgspec
+from msgspec import structs
 
 Role = Literal["viewer", "approver", "lead", "auditor", "admin"]
 
@@ -25,6 +26,8 @@ class Absent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     id: str
     groups: list[str] = []
+    roles: list[Role] = []
+    """For what these keep them from, they do not decide. They are handed on to nobody."""
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -64,10 +67,17 @@ def addresses_of(actor: Actor | Absent) -> list[str]:
     """Everything in a list of recipients that means this actor: their id, `group:...`, `role:...`.
     A person called "group:finance" is not that group. The roles of somebody who is away are not
     handed on: whoever stands in for them decides by roles of their own."""
+    if isinstance(actor, Absent):
+        return names_of(structs.replace(actor, roles=[]))
+    return names_of(actor)
+
+
+def names_of(actor: Actor | Absent) -> list[str]:
+    """Everything in a list of those who may not that means them: as `addresses_of`, and what
+    somebody who is away is kept from by a role."""
     own = [] if actor.id.startswith(("group:", "role:")) else [actor.id]
     groups = [f"group:{name}" for name in actor.groups]
-    roles = [] if isinstance(actor, Absent) else [f"role:{name}" for name in actor.roles]
-    return [*own, *groups, *roles]
+    return [*own, *groups, *(f"role:{name}" for name in actor.roles)]
 
 
 def concerns(
@@ -92,11 +102,15 @@ def concerns(
 
 
 def absent_ones(actor: Actor) -> list[Absent]:
-    """Those in whose place they may decide. Nobody stands in for themself, for an agent, or for a
-    key; and nobody hands on what was handed to them."""
+    """Those in whose place they may decide: who decide, when they are here. Nobody stands in for
+    themself, for an agent, or for a key; and nobody hands on what was handed to them."""
     if actor.agent:
         return []
-    return [each for each in actor.stands_in_for if each.id != actor.id and is_person(each.id)]
+    return [
+        each
+        for each in actor.stands_in_for
+        if each.id != actor.id and is_person(each.id) and not DECIDERS.isdisjoint(each.roles)
+    ]
 
 
 def is_person(id: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, assert_never
 import msgspec
 
 from adjourn.errors import InvalidIdError
-from adjourn.model.actor import Absent, addresses_of
+from adjourn.model.actor import Absent, addresses_of, names_of
 from adjourn.model.inbox import InboxQuery, View
 from adjourn.model.state import to_microseconds
 from adjourn.store import inbox_columns as of
@@ -275,7 +275,7 @@ class Me:
 def _in_place_of(absent: Absent) -> Unless:
     theirs = addresses_of(absent)
     kept_away = [words.fact(part, absent.id) for part in (of.REQUESTER, of.VOTED)]
-    kept_away += [words.fact(of.EXCLUDED, each) for each in theirs]
+    kept_away += [words.fact(of.EXCLUDED, each) for each in names_of(absent)]
     return [words.fact(of.ADDRESSED, each) for each in theirs], kept_away
 
 

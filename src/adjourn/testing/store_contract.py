@@ -431,7 +431,7 @@ class StoreContract:
         }
         with self.opened(tmp_path) as store:
             store.commit(inserted(*rows, inbox=[*shown]))
-            absent = [Absent(id="grace", groups=["support"])]
+            absent = [Absent(id="grace", groups=["support"], roles=["approver"])]
             ids = _ids(store, **mine, stands_in_for=absent)
             assert ids == [id for id in others if id not in ("foreign", "everybodys")]
             assert "absent" not in _ids(store, **mine)
@@ -439,12 +439,16 @@ class StoreContract:
             assert len(_ids(store, **{**mine, "within": None})) == len(others)
 
     def test_an_inbox_shows_what_somebody_absent_might_decide(self, tmp_path: Path) -> None:
-        absent = [Absent(id="grace", groups=["legal"]), Absent(id="noor")]
+        absent = [
+            Absent(id="grace", groups=["legal"], roles=["lead"]),
+            Absent(id="noor", roles=["approver"]),
+        ]
         others: dict[str, dict[str, Any]] = {
             "theirs": {"to": ["group:legal"]},
             "either": {"to": ["grace", "noor"], "not_by": ["grace"]},
             "own request": {"to": ["group:legal"], "requester": "grace"},
             "excluded": {"to": ["grace"], "not_by": ["group:legal"]},
+            "by a role": {"to": ["grace"], "not_by": ["role:lead"]},
             "voted": {"to": ["grace"], "voted": ["grace"]},
             "voted for": {"to": ["grace"], "represented": ["grace"]},
             "I voted": {"to": ["grace"], "voted": ["lena"]},

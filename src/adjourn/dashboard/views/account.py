@@ -12,7 +12,7 @@ from adjourn.dashboard.desk import Visit
 from adjourn.dashboard.text import listed, recipient
 from adjourn.dashboard.times import When, ago, until
 from adjourn.dashboard.views.words import Chip, Face
-from adjourn.model.actor import EVERY_TENANT, Role
+from adjourn.model.actor import EVERY_TENANT, Role, absent_ones
 
 ROLES: dict[Role, tuple[str, str]] = {
     "viewer": ("Viewer", "reads what is addressed to them, and comments"),
@@ -102,7 +102,7 @@ async def account_view(visit: Visit, gate: Gate, here: Session | None) -> Accoun
         groups=[plain(group) for group in actor.groups],
         reach=_reach(visit),
         sessions=[_session(visit, each, here) for each in found],
-        stands_in_for=[names(each.id) for each in actor.stands_in_for],
+        stands_in_for=[names(each.id) for each in absent_ones(actor)],
         away=None if away is None else AwayView(names(away.delegate), until(away.until, visit.now)),
         delegates=delegates(visit, gate),
     )

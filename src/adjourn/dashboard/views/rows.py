@@ -17,7 +17,7 @@ from adjourn.dashboard.search import Search
 from adjourn.dashboard.text import counted, listed
 from adjourn.dashboard.times import When, ago, clock, until
 from adjourn.dashboard.views.words import ENDED, EXECUTION, RISK, STATUS, Chip, Names, key_of
-from adjourn.model.actor import Absent, Actor, absent_ones, addresses_of
+from adjourn.model.actor import Absent, Actor, absent_ones, addresses_of, names_of
 from adjourn.model.approval import Risk
 from adjourn.model.inbox import InboxRow
 
@@ -106,7 +106,7 @@ def _is_for(row: InboxRow, actor: Actor | Absent) -> bool:
 
 def _kept_from(row: InboxRow, actor: Actor | Absent) -> bool:
     voted = actor.id in row.voted or actor.id in row.represented
-    return voted or not set(addresses_of(actor)).isdisjoint(row.not_by)
+    return voted or not set(names_of(actor)).isdisjoint(row.not_by)
 
 
 def panel_address(id: str, back: str) -> str:
