@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from adjourn.approvals.people import Person
-from adjourn.model.actor import Absent
 from adjourn.model.ids import check_instance_id
 from adjourn.notify import mail
 from adjourn.notify.mail import kinds_of
@@ -45,23 +44,6 @@ def test_a_step_is_about_what_has_happened_in_it() -> None:
     assert kinds_of(["claimed", "commented", "voted", "snoozed", "unclaimed"], False) == []
     assert kinds_of(["reminded", "reminded", "escalated"], False) == ["escalation", "reminder"]
     assert kinds_of(["opened", "approved"], True) == ["decided"]
-
-
-def test_who_stands_in_for_somebody_is_told_in_their_place() -> None:
-    """As far as the rules of deciding let them."""
-    asked: list[str] = []
-
-    def stands_in_for(person: Person) -> list[Absent]:
-        asked.append(person.id)
-        return (
-            [Absent(id="omar", groups=["doors"], roles=["approver"])]
-            if person.id == "grace"
-            else []
-        )
-
-    with a_post() as post, a_bureau(Settings(mail_to(post)), stands_in_for=stands_in_for) as box:
-        box.start("ask", Asked(), id="D-1")
-    assert {"lena", "omar", "grace"} <= set(asked)
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from adjourn.client.app import Adjourn
 from adjourn.client.client import Client
-from adjourn.model.actor import Actor
 from adjourn.notify.mail import Mail
 from adjourn.notify.outgoing import Resolve, look_up
 from adjourn.notify.people import Directory, People, StandsInFor, for_nobody
@@ -36,8 +35,6 @@ class Surroundings:
     stands_in_for: StandsInFor = for_nobody
     fresh: Callable[[], Awaitable[None]] | None = None
     """Reads the directory again."""
-    client_of: Callable[[Actor], Client] | None = None
-    """A client that shows an actor what is theirs to see, and no more."""
     resolve: Resolve = look_up
 
 
@@ -72,9 +69,7 @@ def mail_of(
         raise NotificationSettingsError("There is no [mail] in the settings: add it.")
     people = People(directory, around.stands_in_for, around.fresh)
     password = password_of(settings.mail, around.environment)
-
-    client_of = around.client_of or client.seen_by
-    return Mail(settings.mail, password, settings.public_url, people, client_of, around.now)
+    return Mail(settings.mail, password, settings.public_url, people, client, around.now)
 
 
 def webhooks_of(settings: NotificationSettings, around: Surroundings) -> Webhooks:

@@ -88,8 +88,11 @@ def about_many(
     office: Office, note: Note, rows: Sequence[InboxRow], more: bool, to: str
 ) -> EmailMessage:
     """The digest of what waits for somebody; `more` says that there is more than these."""
-    count = f"more than {len(rows)}" if more else str(len(rows))
-    lead = f"{count.capitalize()} questions wait for your decision:"
+    count = f"More than {len(rows)}" if more else str(len(rows))
+    one = len(rows) == 1 and not more
+    lead = "One question waits" if one else f"{count} questions wait"
+    subject = "One decision waits for you" if one else f"{count} decisions wait for you"
+    lead += " for your decision:"
     text, items = [lead, ""], list[str]()
     for row in rows:
         title = one_line(row.title, TITLE_LIMIT)
@@ -102,7 +105,7 @@ def about_many(
     inbox = office.public_url.rstrip("/") + "/"
     text += [f"All of them: {inbox}", "", CLOSING]
     parts = [_p(lead), f"<ul>{''.join(items)}</ul>", _p_link(inbox, "All of them"), _p(CLOSING)]
-    return _mail(office, note, to, f"{count.capitalize()} decisions wait for you", text, parts)
+    return _mail(office, note, to, subject, text, parts)
 
 
 def about_nothing(office: Office, note: Note, to: str) -> EmailMessage:

@@ -21,7 +21,6 @@ from adjourn.notify.people import (
     is_asked_to_answer,
     is_asked_to_decide,
     last_answered,
-    sees,
 )
 from adjourn.notify.port import (
     Note,
@@ -52,7 +51,6 @@ PAUSES: Sequence[float] = (
 """Seconds after each attempt that failed; a bit more than three days in all."""
 
 TO_DECIDE = ("new", "reminder", "escalation")
-ClientOf = Callable[[Actor], Client]
 
 
 def kinds_of(what: Sequence[str], final: bool) -> list[str]:
@@ -79,15 +77,14 @@ class Mail:
         password: str,
         public_url: str,
         people: People,
-        client_of: ClientOf,
+        client: Client,
         now: Callable[[], datetime],
     ) -> None:
-        """`client_of` gives a client that shows an actor what they may see."""
         self._settings = settings
         self._password = password
         self._office = Office(settings, public_url)
         self._people = people
-        self._client_of = client_of
+        self._client = client
         self._now = now
         self._threads = ThreadPoolExecutor(THREADS, THREAD)
 
@@ -160,7 +157,7 @@ class Mail:
         return len((await self._open(actor, limit + 1)).rows) > limit
 
     async def _open(self, actor: Actor, limit: int) -> InboxPage:
-        """What waits for them."""
+        """What waits for them, and for those they stand in for: `seen_by` puts both in."""
         query = InboxQuery(
             person=actor.id,
             recipients=addresses_of(actor),
@@ -168,7 +165,7 @@ class Mail:
             view="needs_me",
             limit=limit,
         )
-        return await self._client_of(actor).approvals.inbox(query)
+        return await self._client.seen_by(actor).approvals.inbox(query)
 
     def _digest_due(self, at: datetime) -> datetime:
         """The end of the period, always later than `at`."""
@@ -189,11 +186,10 @@ class Mail:
             return self._given_up(note, "the address in the directory is no plain mail address")
         if note.kind == "digest":
             page = await self._open(actor, letters.DIGEST_LIMIT)
-            rows = [row for row in page.rows if sees(actor, row)]
-            if not rows:
+            if not page.rows:
                 return Said(state="dropped", why="nothing waits for them any more")
             more = page.next_token is not None
-            mail = letters.about_many(self._office, note, rows, more, person.email)
+            mail = letters.about_many(self._office, note, page.rows, more, person.email)
         else:
             view = await self._view(note, actor)
             if view is None:
@@ -212,7 +208,7 @@ class Mail:
 
     async def _view(self, note: Note, actor: Actor) -> ApprovalView | None:
         try:
-            return await self._client_of(actor).approvals.get(note.approval, by=actor)
+            return await self._client.approvals.get(note.approval, by=actor)
         except InstanceNotFoundError:
             return None
 

@@ -68,15 +68,15 @@ class People:
         return replace(person.actor(CHANNEL), stands_in_for=away)
 
 
-def sees(actor: Actor, row: object) -> bool:
-    """Whether what this row of the inbox stands for is of their tenant."""
-    return actor.tenant in (EVERY_TENANT, str(getattr(row, "tenant", "")))
+def _is_of_theirs(view: ApprovalView, actor: Actor) -> bool:
+    """Whether it is of their tenant."""
+    return actor.tenant in (EVERY_TENANT, view.row.tenant)
 
 
 def is_asked_to_decide(view: ApprovalView, actor: Actor) -> bool:
     """Whether it waits for them: they may decide it, and their vote is not in."""
     return (
-        sees(actor, view.row)
+        _is_of_theirs(view, actor)
         and may_decide(view.request, view.state, actor)
         and all(vote.by != actor.id for vote in view.state.votes)
     )
@@ -85,7 +85,7 @@ def is_asked_to_decide(view: ApprovalView, actor: Actor) -> bool:
 def is_asked_to_answer(view: ApprovalView, actor: Actor) -> bool:
     """Whether a question without an answer is theirs, and not put by themselves."""
     mine = set(addresses_of(actor))
-    return sees(actor, view.row) and any(
+    return _is_of_theirs(view, actor) and any(
         question.to in mine and question.by != actor.id
         for question in unanswered(view.state.questions)
     )
