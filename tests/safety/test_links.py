@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from adjourn.access.links import KEYS, LONGEST_SECONDS, SPACE, Link, LinkRefusedError, Links
 from adjourn.store.records import Records
 from tests.dashboard.pages import parse
+from tests.dashboard.site import Ask
 from tests.safety.doors import KEY, NAME, Clock, DoorSite
 
 T = TypeVar("T")
@@ -563,6 +564,28 @@ def test_a_key_is_told_nothing_of_who_there_is_and_who_may(
         for each in (answer, nothing)
     ]
     assert str(told[0]).replace(id, "case-none:1:1") == str(told[1])
+
+
+@pytest.mark.parametrize("tenant", ["acme", "beta"])
+def test_of_another_tenants_approval_a_key_makes_a_person_no_link(
+    doors: DoorSite, scoped: Callable[[list[str]], None], tenant: str
+) -> None:
+    """Not even a key that sees all tenants, for a person whom it would be addressed to."""
+    scoped(["links:make"])
+    keys, people = doors.people.keys, doors.people.people
+    keys[KEY] = replace(keys[KEY], tenant="*")
+    lena = people["lena"]
+    case = f"acme-{tenant}"
+    doors.run(doors.client.start("refund", Ask(), id=case, tags={"tenant": "acme"}))
+    id = doors.run(doors._appears(case))
+    people["lena"] = replace(lena, tenant=tenant)
+    try:
+        answer = by_key(doors, id, action="approve", person="lena")
+    finally:
+        people["lena"] = lena
+
+    assert answer.status_code == (201 if tenant == "acme" else 404)
+    assert ("/links/" in answer.json().get("url", "")) is (tenant == "acme")
 
 
 @pytest.mark.parametrize(
