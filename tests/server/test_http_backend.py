@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from adjourn import Adjourn, Client, errors
+from adjourn import Actor, Adjourn, Client, errors
 from adjourn.errors import RemoteError
 from tests.server.serving import Serving
 
@@ -254,3 +254,21 @@ def test_something_else_that_answers_is_not_believed(serving: Serving) -> None:
 def test_a_client_that_is_not_open_says_so() -> None:
     with pytest.raises(RemoteError, match="async with"):
         asyncio.run(Adjourn().open("http://127.0.0.1:1").get("x"))
+
+
+@pytest.mark.parametrize("tenant", ["", "acme"])
+def test_a_program_without_the_functions_starts_them_by_name(
+    serving: Serving, prefix: str, tenant: str
+) -> None:
+    """Also as one actor: what it starts is of their tenant."""
+
+    async def story() -> None:
+        async with asyncio.timeout(20), Adjourn().open(serving.address) as bare:
+            client = bare.seen_by(Actor(id="pat", roles=["admin"], tenant=tenant))
+            handle = await client.start("E1_HelloSequence", 4, id=prefix)
+            assert handle.created and await handle.result() == 8
+            assert (await bare.get(prefix)).tenant == tenant
+            with pytest.raises(errors.UnknownOrchestratorError):
+                await client.start("nobody", 4, id=f"{prefix}none")
+
+    asyncio.run(story())
