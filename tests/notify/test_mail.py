@@ -10,8 +10,10 @@ import pytest
 
 from adjourn import Approve, Status, watcher_id
 from adjourn.approvals.people import Person
+from adjourn.model.approval import Reassign
 from adjourn.testing import Sandbox
 from tests.notify.bureau import (
+    GRACE,
     LENA,
     OMAR,
     PEOPLE,
@@ -115,16 +117,37 @@ def test_who_is_told_follows_the_rules_of_deciding(
     assert bool(post.taken) is told
 
 
-def test_nobody_is_told_the_same_twice_within_the_cool_down(post: Post) -> None:
+def test_who_gets_it_back_is_told_again(post: Post) -> None:
+    door = "Decision needed: Open the door"
+    with a_bureau(Settings(mail_to(post))) as box:
+        box.start("ask", Asked(), id="D-1")
+        asked = box.inbox().one()
+        for version, to in enumerate(("group:leads", "group:doors"), start=1):
+            box.advance(hours=1)
+            asked.act(Reassign(version=version, to=[to]), GRACE, f"click-{version}")
+    assert subjects(post, "lena") == [door, door] and subjects(post, "grace") == [door]
+
+
+def test_what_comes_within_the_cool_down_is_told_at_its_end(post: Post) -> None:
+    """Once, however much it was, and only if it still stands."""
+    question, answer = "A question for you: Open the door", "Your question was answered: Open the"
     with a_bureau(Settings(mail_to(post, cool_down_minutes=60))) as box:
         box.start("ask", Asked(), id="D-1")
         asked = box.inbox().one()
-        for minutes in (1, 30, 40):
-            asked.ask(by=LENA, question="Which door?", to="omar")
-            asked.answer(by=OMAR, text="That one.")
-            box.advance(minutes=minutes)
         asked.ask(by=LENA, question="Which door?", to="omar")
-    assert subjects(post, "omar").count("A question for you: Open the door") == 2
+        asked.answer(by=OMAR, text="That one.")
+        box.advance(minutes=1)
+        for which in ("Which key?", "Which lock?"):
+            asked.ask(by=LENA, question=which, to="omar")
+        box.advance(minutes=58)
+        assert subjects(post, "omar").count(question) == 1
+        box.advance(minutes=2)
+        assert subjects(post, "omar").count(question) == 2
+        asked.answer(by=OMAR, text="This one.")
+        asked.answer(by=OMAR, text="And this one.")
+        box.advance(hours=3)
+        assert subjects(post, "omar").count(question) == 2
+    assert len([each for each in subjects(post, "lena") if each.startswith(answer)]) == 3
 
 
 @pytest.mark.slow

@@ -105,14 +105,15 @@ class Mail:
                     view.state.id, len(people) - PEOPLE_LIMIT, PEOPLE_LIMIT,
                 )  # fmt: skip
             for person in people[:PEOPLE_LIMIT]:
-                note = await self._note(kind, person, actors[person][1], step)
-                planned.append(Planned(note=note, told=told_key(kind, person)))
+                at = self._quiet_until(kind, person, step)
+                note = await self._note(kind, person, actors[person][1], step, at)
+                planned.append(Planned(note=note, told=told_key(kind, person), at=at))
         return planned
 
     def _whom(
         self, kind: str, view: ApprovalView, actors: dict[str, tuple[Person, Actor]], step: Step
     ) -> list[str]:
-        """People's ids, who have not been told just now."""
+        """People's ids, but for those who will be told the same in a moment anyway."""
         request, state = view.request, view.state
         if kind == "decided":
             asked_by = [request.requester] if not state.policy else []
@@ -126,12 +127,15 @@ class Mail:
             found = [
                 id for id, (_, actor) in actors.items() if self._waits(kind, view, actor, step)
             ]
-        quiet = timedelta(minutes=self._settings.cool_down_minutes)
-        return [
-            id
-            for id in found
-            if (last := latest(step.told, [kind], id)) is None or step.at - last >= quiet
-        ]
+        return [id for id in found if (latest(step.told, [kind], id) or step.at) <= step.at]
+
+    def _quiet_until(self, kind: str, person: str, step: Step) -> datetime | None:
+        """The end of their cool-down, where they were told the same just now."""
+        last = latest(step.told, [kind], person)
+        if last is None:
+            return None
+        until = last + timedelta(minutes=self._settings.cool_down_minutes)
+        return until if until > step.at else None
 
     @staticmethod
     def _waits(kind: str, view: ApprovalView, actor: Actor, step: Step) -> bool:
@@ -140,17 +144,26 @@ class Mail:
         if kind == "reminder":
             snoozed = view.state.snoozed.get(actor.id)
             return snoozed is None or snoozed <= step.at
-        opened = "opened" in step.notice.what
-        return opened or latest(step.told, TO_DECIDE, actor.id) is None
+        return kind == "new" or latest(step.told, TO_DECIDE, actor.id) is None
 
-    async def _note(self, kind: str, person: str, actor: Actor, step: Step) -> Note:
+    async def _note(
+        self, kind: str, person: str, actor: Actor, step: Step, not_before: datetime | None
+    ) -> Note:
         approval = step.notice.id
         if kind in TO_DECIDE and await self._has_many(actor):
             due = self._digest_due(step.at)
             id = digest_id(person, due)  # all that it is made of is the same for every approval
             return Note(id=id, channel="mail", to=person, kind="digest", at=due, not_before=due)
         id = note_id(approval, step.number, "mail", kind, person)
-        return Note(id=id, channel="mail", to=person, kind=kind, at=step.at, approval=approval)
+        return Note(
+            id=id,
+            channel="mail",
+            to=person,
+            kind=kind,
+            at=step.at,
+            approval=approval,
+            not_before=not_before,
+        )
 
     async def _has_many(self, actor: Actor) -> bool:
         limit = self._settings.digest_over

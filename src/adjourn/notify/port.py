@@ -58,7 +58,7 @@ class Step(_Value, frozen=True, kw_only=True):
     number: int
     """Of the notice, for this approval."""
     told: dict[str, datetime]
-    """When whom was told what of this approval last: by `told_key`."""
+    """When whom was told what of this approval last, or will be: by `told_key`."""
     at: datetime
 
 
@@ -67,6 +67,8 @@ class Planned(_Value, frozen=True, kw_only=True):
 
     note: Note
     told: str = ""
+    at: datetime | None = None
+    """When they will have been told; None: now."""
 
 
 class Notifier(Protocol):

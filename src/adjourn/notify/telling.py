@@ -65,7 +65,7 @@ async def tell(ctx: Context, first: Watching) -> None:
         for each in planned:
             ctx.start(DELIVER, each.note, id=each.note.id)
             if each.told:
-                told[each.told] = now
+                told[each.told] = each.at or now
         if notice.final:
             return
         notice = await ctx.wait_for_external_event(NOTICE, Notice)
