@@ -117,12 +117,13 @@ def test_a_disabled_endpoint_is_seen_and_enabled(run: Run, hooks: Hooks, tmp_pat
     now = SystemClock().now
     records = Records(tmp_path / "adjourn.db.access", now)
     gone = EndpointState(
-        url=f"http://{hooks.place}/hook", disabled_at=now(), trouble="it answered 410"
+        url=f"http://{hooks.place}/hook", disabled_at=now(), trouble="it answered 410", missed=3
     )
     asyncio.run(records.put(SPACE, "ledger", gone))
     _, out, _ = run("webhooks", "list")
-    assert "disabled" in out and "it answered 410" in out
-    assert run("webhooks", "enable", "ledger")[:2] == (0, "ledger is enabled again.\n")
+    assert "disabled, 3 events missed" in out and "it answered 410" in out
+    code, out, _ = run("webhooks", "enable", "ledger")
+    assert code == 0 and "enabled again. Of 3 events it was not told" in out
     assert run("webhooks", "enable", "ledger")[:2] == (0, "ledger was enabled already.\n")
     kept = asyncio.run(records.get(SPACE, "ledger", EndpointState))
     records.close()

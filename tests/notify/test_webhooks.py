@@ -239,6 +239,8 @@ def test_410_disables_until_somebody_enables_it(
         box.start("ask", Asked(), id="D-2")
         assert len(hooks.calls) == len(notes(box)) == 1, "it is gone: nobody asks again"
         assert "ledger answered 410" in caplog.text
+        state = asyncio.run(records.get(SPACE, "ledger", EndpointState))
+        assert state is not None and state.missed == 2
         hooks.says = lambda _: answer(200)
         url = settings.webhooks[0].url
         asyncio.run(records.put(SPACE, "ledger", EndpointState(url=url)))

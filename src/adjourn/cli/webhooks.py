@@ -77,7 +77,7 @@ async def list_endpoints(*, settings: SettingsFile = "adjourn.toml", db: Db = "a
 
 def _state(state: EndpointState) -> Text:
     if state.disabled_at is not None:
-        return Text("disabled", "red")
+        return Text(f"disabled, {state.missed} events missed", "red")
     return Text("in trouble", "yellow") if state.trouble else Text("enabled", "green")
 
 
@@ -88,7 +88,10 @@ async def enable(
     """Send to an endpoint again that has answered 410; a server that runs knows at once."""
     async with _opened(_settings(settings), db) as opened:
         was = await opened.enable(name)
-    print(f"{name} is enabled again." if was else f"{name} was enabled already.")
+    if was.disabled_at is None:
+        print(f"{name} was enabled already.")
+        return
+    print(f"{name} is enabled again. Of {was.missed} events it was not told, and will not be.")
 
 
 @webhooks.command(name="test")

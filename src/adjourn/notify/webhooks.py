@@ -66,6 +66,9 @@ class EndpointState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """When it took something after trouble; None where it never had any."""
     trouble: str = ""
     trouble_at: datetime | None = None
+    missed: int = 0
+    """How many events it was not told of since it was disabled. A plan that a crash repeats
+    counts them again."""
 
 
 class UnknownEndpointError(SettingsError):
@@ -123,7 +126,10 @@ class Webhooks:
         for kind in _types_of(step, view):
             data = self._data(view)
             for name, endpoint in self._endpoints.items():
-                if kind not in events_of(endpoint.settings) or await self._disabled(endpoint):
+                if kind not in events_of(endpoint.settings):
+                    continue
+                if await self._disabled(endpoint):
+                    await self._miss(endpoint)
                     continue
                 notes.append(
                     Note(
@@ -183,6 +189,7 @@ class Webhooks:
             return Said(state="sent", why=why)
         if reply.status == GONE:
             await self._disable(endpoint)
+            await self._miss(endpoint)
             return Said(state="given_up", why=f"{why}: it is gone, and disabled")
         await self._note_trouble(endpoint, why)
         return again(PAUSES, attempt, id, why, after=self._retry_after(reply))
@@ -219,18 +226,28 @@ class Webhooks:
             name: _of_this(endpoint, kept.get(name)) for name, endpoint in self._endpoints.items()
         }
 
-    async def enable(self, name: str) -> bool:
-        """Whether it was disabled. Raises: UnknownEndpointError."""
+    async def enable(self, name: str) -> EndpointState:
+        """How it stood. Raises: UnknownEndpointError."""
         endpoint = self._endpoints.get(name)
         if endpoint is None:
             raise UnknownEndpointError(name, list(self._endpoints))
-        was = await self._disabled(endpoint)
+        was = await self._state(endpoint)
         await self._records.put(SPACE, name, EndpointState(url=endpoint.settings.url))
         return was
 
-    async def _disabled(self, endpoint: Endpoint) -> bool:
+    async def _state(self, endpoint: Endpoint) -> EndpointState:
         found = await self._records.get(SPACE, endpoint.settings.name, EndpointState)
-        return _of_this(endpoint, found).disabled_at is not None
+        return _of_this(endpoint, found)
+
+    async def _disabled(self, endpoint: Endpoint) -> bool:
+        return (await self._state(endpoint)).disabled_at is not None
+
+    async def _miss(self, endpoint: Endpoint) -> None:
+        def change(found: EndpointState | None) -> EndpointState:
+            state = _of_this(endpoint, found)
+            return msgspec.structs.replace(state, missed=state.missed + 1)
+
+        await self._records.change(SPACE, endpoint.settings.name, EndpointState, change)
 
     async def _disable(self, endpoint: Endpoint) -> None:
         _log.error("%s answered 410: it is disabled", endpoint.settings.name)
@@ -242,8 +259,7 @@ class Webhooks:
 
     async def _note_success(self, endpoint: Endpoint) -> None:
         """Written only where something else stood: what works costs no write."""
-        found = await self._records.get(SPACE, endpoint.settings.name, EndpointState)
-        if found is not None and found.trouble:
+        if (await self._state(endpoint)).trouble:
             await self._keep(endpoint, trouble="", trouble_at=None, worked_at=self._now())
 
     async def _keep(self, endpoint: Endpoint, **fields: object) -> None:
