@@ -201,6 +201,13 @@ ADDRESSES = [
     "grace@[127.0.0.1]",
     "grace@example.com!evil.test",
     "x" * 65 + "@example.com",
+    "grace..o@example.com",
+    ".grace@example.com",
+    "grace.@example.com",
+    "grace@example..com",
+    "grace@.example.com",
+    "grace@example.com.",
+    "grace@-example.com",
 ]
 
 

@@ -33,7 +33,8 @@ EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
 SECRET_BYTES = range(24, 65)
 HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 _USUAL_PORTS = {"starttls": 587, "tls": 465, "none": 25}
-_MAILBOX = re.compile(r"[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9.-]{1,190}\Z")
+_WORD, _LABEL = r"[A-Za-z0-9_%+'-]+", r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_MAILBOX = re.compile(rf"(?=.{{1,64}}@.{{1,190}}\Z){_WORD}(?:\.{_WORD})*@{_LABEL}(?:\.{_LABEL})*\Z")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}\Z")
 
 
