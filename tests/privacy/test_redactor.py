@@ -36,6 +36,7 @@ SECRET = 'canary/9c+e=1 "quoted" é'
     "name",
     [
         "password", "Password", "userPassword", "old_password", "passwordHash", "passwd", "pwd",
+        "db_passwd", "MYSQL_PWD", "cookies",
         "passphrase", "secret", "client_secret", "clientSecret", "Client-Secret", "SECRET_KEY",
         "token", "accessToken", "access_token", "APIToken", "id-token", "x-auth-token",
         "authorization", "Authorization", "Proxy-Authorization", "api_key", "apiKey", "APIKey",
@@ -139,6 +140,17 @@ def test_rules_join_and_nothing_that_one_hides_is_shown() -> None:
         ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----!", "[redacted]!"),
         ("GET /x?code=Zm9vYmFyYmF6==&a=1", "GET /x?code=[redacted]&a=1"),
         ("/links?sig=abcdefgh01 was", "/links?sig=[redacted] was"),
+        ("password := hunter2, a", "password := [redacted], a"),
+        ("'token' => 'abc', 'a' => 1", "'token' => '[redacted]', 'a' => 1"),
+        ("token == abc", "token == [redacted]"),
+        ("token=['abc', (1)] and b", "token=[redacted] and b"),
+        ('{"credentials": {"a": "}", "b": [1, "x"]}, "c": 2}',
+         '{"credentials": [redacted], "c": 2}'),
+        ('{\n "secret": {\n  "a": "abc"\n },\n "c": 2}', '{\n "secret": [redacted],\n "c": 2}'),
+        ("token=(abc, was cut off\nb", "token=[redacted]\nb"),
+        ("it's token=['abc'] isn't it\nb", "it's token=[redacted]\nb"),
+        ("DB_PWD=hunter2 db_passwd=hunter2", "DB_PWD=[redacted] db_passwd=[redacted]"),
+        ("cookies={'sid': 'abc'}", "cookies=[redacted]"),
         ("amount 6 → 5, card_number 41 → 42, note x", "amount 6 → 5, card_number [redacted]"),
     ],
 )  # fmt: skip
@@ -213,7 +225,8 @@ def test_a_secret_in_the_name_of_a_field_is_hidden_and_no_field_is_lost() -> Non
     ["eyJ-" * 60_000, "adj_" * 60_000, "a=" * 100_000, "password=" * 30_000, "\\" * 200_000,
      "password=\"" * 25_000, "://" * 80_000, "-----BEGIN PRIVATE KEY" * 10_000, " → a" * 60_000,
      "cookie: " * 30_000, "Bearer " * 40_000, "a" * 250_000, "sk_live_" * 30_000,
-     "?code=" * 40_000],
+     "?code=" * 40_000, "token=[" * 30_000, "token=[\n" * 30_000, 'token=["\\"' * 25_000,
+     "token=[" + '\\"' * 100_000, "token=[" + "'a" * 100_000, "token={}" * 30_000],
     ids=lambda text: text[:12],
 )  # fmt: skip
 @pytest.mark.timeout(20)

@@ -31,9 +31,10 @@ KNOWN_NAMES = 10_000  # that a redactor remembers: names may come from customers
 SHORTEST_PART = 16  # of a variable that holds several secrets, or a secret of several lines
 
 DEFAULT_RULES = (
-    "*password*", "passwd", "pwd", "*passphrase*", "*secret*", "token", "*_token", "authorization",
-    "*_authorization", "*api_key*", "*apikey*", "*private_key*", "access_key", "*_access_key",
-    "credential", "credentials", "cookie", "*_cookie", "card_number", "cvv", "cvc",
+    "*password*", "*passwd", "pwd", "*_pwd", "*passphrase*", "*secret*", "token", "*_token",
+    "authorization", "*_authorization", "*api_key*", "*apikey*", "*private_key*", "access_key",
+    "*_access_key", "credential", "credentials", "cookie", "cookies", "*_cookie", "card_number",
+    "cvv", "cvc",
 )  # fmt: skip
 """Always hidden, whatever an operator adds."""
 
@@ -197,6 +198,7 @@ class Redactor:
 
     def _without_fields(self, text: str) -> str:
         parts: list[str] = []
+        closed: dict[int, int] | None = None
         copied = looked = 0
         while (found := _NAME.search(text, looked)) is not None:
             looked = found.end()
@@ -205,12 +207,15 @@ class Redactor:
                 continue
             shape = _WHOLE_LINE if name.endswith(("cookie", "authorization")) else _VALUE
             value = shape.match(text, looked) or _VALUE.match(text, looked)
-            if value is None:
-                continue
-            quotes = _QUOTES.match(value.group())
-            mark = quotes.group() if quotes else ""
-            parts += [text[copied:looked], mark, HIDDEN, mark]
-            copied = looked = value.end()
+            if value is not None:
+                quotes = _QUOTES.match(value.group())
+                mark = quotes.group() if quotes else ""
+                parts += [text[copied:looked], mark, HIDDEN, mark]
+                copied = looked = value.end()
+            elif text[looked] in _OPENS:
+                closed = _closed(text) if closed is None else closed
+                parts += [text[copied:looked], HIDDEN]
+                copied = looked = closed.get(looked) or _end_of_line(text, looked)
         return "".join([*parts, text[copied:]]) if parts else text
 
     # What a client is told.
@@ -323,8 +328,8 @@ def _normal(name: str) -> str:
 
 _NAME = re.compile(
     r"""(?<![\w-])(?P<name>[\w-]{1,80})
-        (?: \\*["']? \s{0,3} [:=] \s{0,3} b?(?=["'\\\S])    # name = value, "name": "value"
-          | ["'] ,\s? b?(?=["']) )                          # ("name", "value")""",
+        (?: \\*["']? \s{0,3} (?: :=|=>|==|[:=] ) \s{0,3} b?(?=["'\\\S])  # name = value
+          | ["'] ,\s? b?(?=["']) )  # ("name", "value")""",
     re.VERBOSE,
 )
 _VALUE = re.compile(
@@ -337,6 +342,28 @@ _VALUE = re.compile(
 )
 _WHOLE_LINE = re.compile(r"[^\n\"'\\{}\[\]]+")
 """The value of a header that has several parts, where no quotes say where it ends."""
+_OPENS, _CLOSES = "[({", "])}"
+_BRACKET = re.compile(r""""(?:[^"\\\n]|\\.)*+"?|'(?:[^'\\\n]|\\.)*+'?|[\[\](){}]""")
+"""Or a quotation, whose brackets do not count."""
+
+
+def _end_of_line(text: str, at: int) -> int:
+    found = text.find("\n", at)
+    return len(text) if found < 0 else found
+
+
+def _closed(text: str) -> dict[int, int]:
+    """Where what each bracket opens has ended, for those that are closed."""
+    opened: list[int] = []
+    closed: dict[int, int] = {}
+    for found in _BRACKET.finditer(text):
+        if found.group() in _OPENS:
+            opened.append(found.start())
+        elif opened and found.group() in _CLOSES:
+            closed[opened.pop()] = found.end()
+    return closed
+
+
 _BECAME = " \u2192 "
 _CHANGED = re.compile(r"(?:^|[\s,(])(?P<name>[\w-]{1,80}) ")
 _QUOTES = re.compile(r"""\\*["']""")
