@@ -172,6 +172,19 @@ def test_who_holds_much_gets_one_digest_in_its_period(post: Post) -> None:
         assert len(post.to("lena@example.com")) == len(post.to("omar@example.com")) == 3
 
 
+def test_what_a_digest_will_tell_anyway_is_told_by_it_alone(post: Post) -> None:
+    """Also where some of what made it one is decided before its time has come."""
+    with a_bureau(Settings(mail_to(post, digest_over=2))) as box:
+        for number in range(3):
+            box.start("ask", Asked(title=f"Open door {number}"), id=f"D-{number}")
+        for asked in list(box.inbox())[:2]:
+            asked.approve(by=LENA)
+        box.start("ask", Asked(title="Open door 3"), id="D-3")
+        box.advance(hours=1)
+    assert subjects(post, "omar")[2:] == ["2 decisions wait for you"]
+    assert "Open door 3" in post.to("omar@example.com")[2].text
+
+
 def test_a_daily_digest_goes_out_at_its_time(post: Post) -> None:
     with a_bureau(Settings(mail_to(post, digest_over=0, daily_at="07:30"))) as box:
         box.start("ask", Asked(), id="D-1")

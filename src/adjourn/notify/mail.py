@@ -86,6 +86,8 @@ class Mail:
         self._people = people
         self._client = client
         self._now = now
+        self._digests: dict[str, datetime] = {}
+        """When whoever has many is told of them next: until then nobody need count again."""
         self._threads = ThreadPoolExecutor(THREADS, THREAD)
 
     # Planning.
@@ -150,8 +152,8 @@ class Mail:
         self, kind: str, person: str, actor: Actor, step: Step, not_before: datetime | None
     ) -> Note:
         approval = step.notice.id
-        if kind in TO_DECIDE and await self._has_many(actor):
-            due = self._digest_due(step.at)
+        due = self._digest_due(step.at)
+        if kind in TO_DECIDE and await self._has_many(actor, due):
             id = digest_id(person, due)  # all that it is made of is the same for every approval
             return Note(id=id, channel="mail", to=person, kind="digest", at=due, not_before=due)
         id = note_id(approval, step.number, "mail", kind, person)
@@ -165,9 +167,14 @@ class Mail:
             not_before=not_before,
         )
 
-    async def _has_many(self, actor: Actor) -> bool:
-        limit = self._settings.digest_over
-        return len((await self._open(actor, limit + 1)).rows) > limit
+    async def _has_many(self, actor: Actor, due: datetime) -> bool:
+        """Whether the digest of then is theirs: once it is, it tells them all that comes before."""
+        if self._digests.get(actor.id) != due:
+            limit = self._settings.digest_over
+            if len((await self._open(actor, limit + 1)).rows) <= limit:
+                return False
+            self._digests[actor.id] = due
+        return True
 
     async def _open(self, actor: Actor, limit: int) -> InboxPage:
         """What waits for them, and for those they stand in for: `seen_by` puts both in."""
