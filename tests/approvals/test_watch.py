@@ -92,6 +92,50 @@ def test_silence_is_told_to_its_end() -> None:
         assert box.result(watcher) == ["opened", "reminded", "escalated", "expired"]
 
 
+@pytest.mark.parametrize("undo", [False, True])
+def test_an_end_from_outside_is_told_like_any_other(undo: bool) -> None:
+    """Also of what is decided and could still be undone."""
+    with Sandbox(with_second(make_app())) as box:
+        box.start("ask", 1, id="D-1")
+        asked = box.inbox().one()
+        if undo:
+            asked.approve(by=LENA)
+        box.terminate("D-1", "not needed any more")
+        assert box.get(asked.id).status == Status.TERMINATED
+        told = ["opened", *["approved"] * undo, "cancelled"]
+        assert box.result(f"{asked.id}:watch") == told
+        assert box.result(f"{asked.id}:count") == len(told)
+
+
+def test_what_nobody_waits_for_any_more_is_told_as_ended() -> None:
+    app = make_app()
+
+    @app.orchestrator
+    async def ask_in_passing(ctx: Context, _: None) -> str:
+        ctx.approval(Deed("open"), title="Open", to=group("finance"), expires="7d")
+        await ctx.wait_for_external_event("Enough")
+        return "left"
+
+    with Sandbox(app) as box:
+        case = box.start("ask_in_passing", None, id="D-1")
+        asked = box.inbox().one()
+        box.raise_event("D-1", "Enough")
+        assert case.result == "left"
+        assert box.result(f"{asked.id}:watch") == ["opened", "cancelled"]
+
+
+def test_what_ends_before_it_has_opened_tells_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Sandbox(make_app(), str(tmp_path / "watch.db")) as box:
+        box.start("ask", 1, id="D-1")
+        asked = box.inbox().one()
+        box.terminate(f"{asked.id}:watch", "it is in the way")
+        box.terminate("D-1")
+        assert box.get(asked.id).status == Status.TERMINATED
+    assert "Traceback" not in caplog.text
+
+
 @pytest.mark.parametrize(("later", "last"), [(1, "checked"), (2, "superseded")])
 def test_what_is_rechecked_ends_with_the_recheck(later: int, last: str) -> None:
     facts = [1]

@@ -218,13 +218,25 @@ def test_retry_after_is_honoured(hooks: Hooks, header: str, seconds: float) -> N
 @pytest.mark.parametrize("status", [100, 199, 204, 301, 302, 307, 400, 401, 404, 409, 500])
 def test_only_2xx_is_success(hooks: Hooks, status: int) -> None:
     hooks.says = lambda _: answer(status, location="/elsewhere")
-    with a_bureau(
-        hook_to(hooks, events=["approval.opened"], timeout_seconds=0.3), environment=SECRETS
-    ) as box:
+    seconds = 1.0 if status < 200 else 15.0  # after those comes another answer, which does not
+    settings = hook_to(hooks, events=["approval.opened"], timeout_seconds=seconds)
+    with a_bureau(settings, environment=SECRETS) as box:
         box.start("ask", Asked(), id="D-1")
         expected = "sent" if status == 204 else "again"
         assert states(box)["ledger", "approval.opened"] == expected
     assert [called.line for called in hooks.calls] == ["POST /hook HTTP/1.1"]
+
+
+def test_what_is_ended_from_outside_is_told_as_cancelled(hooks: Hooks) -> None:
+    """Whoever keeps count of what is open hears of every end."""
+    with a_bureau(hook_to(hooks), environment=SECRETS) as box:
+        box.start("ask", Asked(), id="D-1")
+        box.terminate("D-1", "not needed any more")
+        box.advance(days=8)
+    opened, ended = (each.json for each in hooks.calls)
+    assert opened["type"] == "approval.opened" and ended["type"] == "approval.cancelled"
+    assert ended["data"]["status"] == "cancelled"
+    assert ended["data"]["version"] == opened["data"]["version"] + 1
 
 
 def test_410_disables_until_somebody_enables_it(

@@ -27,7 +27,7 @@ from adjourn.model.approval import (
     Notice,
     Superseded,
 )
-from adjourn.model.ids import WATCH, watcher_id
+from adjourn.model.ids import watcher_id
 
 Check = Callable[[Offer[Action]], None]
 
@@ -131,7 +131,7 @@ class _Watch:
         self._ctx = ctx
         self._request = request
         self._told = 0
-        self._watchers = {WATCH: request.watch} if request.watch else request.watchers
+        self._watchers = request.all_watchers
 
     def tell(self, state: State, *, rechecked: bool = False) -> None:
         """Of what is new in it. An approved one is final once its recheck has been made."""

@@ -156,9 +156,9 @@ class Registry:
 
         Each approval gets an instance of it (`watcher_id(approval, name)`), started with a `Notice`
         in the commit that opens the approval; every later change is the external event "Notice" to
-        it, exactly once and in order, in the commit of that change. The last notice is `final`. An
-        approval whose instance is ended from outside (terminate, purge) tells nothing more. Whoever
-        is told this way may take days over it: no decision waits for them.
+        it, exactly once and in order, in the commit of that change. The last notice is `final`,
+        also where nobody has decided: whoever asked has ended, or was terminated. Whoever is told
+        this way may take days over it: no decision waits for them.
 
         Several may watch, each under a `name` of its own, and none knows of the others. Who is told
         of an approval is fixed when it opens. One whose orchestrator is not registered any more

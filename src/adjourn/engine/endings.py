@@ -18,17 +18,20 @@ from adjourn.engine.bookkeeping import (
 )
 from adjourn.engine.instance import Instance
 from adjourn.engine.listing import listing_of
+from adjourn.engine.messages import RaiseEvent
 from adjourn.errors import (
     HistoryDamagedError,
     InstanceFinishedError,
     InstanceTerminatedError,
+    SealedError,
     UpdateRefusedError,
 )
 from adjourn.model import events
-from adjourn.model.approval import APPROVAL
+from adjourn.model.approval import APPROVAL, NOTICE, ApprovalRequest, Notice
 from adjourn.model.codec import NULL, encode
 from adjourn.model.events import Arrived, Parent
 from adjourn.model.failure import FailureDetails, describe
+from adjourn.model.ids import sent_event_id, watcher_id
 from adjourn.model.state import Ending, to_microseconds
 from adjourn.model.status import Status
 from adjourn.replay.execution import Execution
@@ -139,10 +142,37 @@ def terminate(batch: Batch, instance: Instance, reason: str, *, recursive: bool)
     if instance.row.status is not Status.PENDING and instance.row.status is not Status.QUARANTINED:
         instance.row.turned = instance.row.length
     finish(batch, instance, Status.TERMINATED, reason=reason, open_items=open_items)
+    _tell_watchers(batch, instance)
     for sequence, child in open_items.children.items():
         if recursive or _is_approval(batch, child):
             why = f"its parent was terminated: {reason}"
             terminate_child(batch, instance.row, sequence, child, why)
+
+
+def _tell_watchers(batch: Batch, approval: Instance) -> None:
+    """Its code will not: whoever watches an approval that has opened learns here that it is gone,
+    in the same commit. Where its history cannot be read they are not known."""
+    row, store = approval.row, batch.memory.store
+    shown = listing_of(approval, store) if row.name == APPROVAL else None
+    if shown is None:
+        return
+    try:
+        first = approval.history(store)[0]
+        assert isinstance(first, events.InstanceStarted)
+        request = msgspec.json.decode(first.input, type=ApprovalRequest)
+    except (HistoryDamagedError, SealedError, msgspec.MsgspecError):
+        return
+    notice = Notice(id=row.id, version=shown.version + 1, what=["cancelled"], final=True)
+    for name in request.all_watchers:
+        told = RaiseEvent(
+            id=watcher_id(row.id, name),
+            name=NOTICE,
+            data=encode(notice),
+            event_id=sent_event_id(row.id, row.execution, row.length),  # no step has this number
+            sender=row.id,
+            tenant=row.tenant,
+        )
+        batch.internal.append(told)
 
 
 def _is_approval(batch: Batch, instance_id: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 import msgspec
 
 from adjourn.model.actor import Role
+from adjourn.model.ids import WATCH
 
 T = TypeVar("T")
 
@@ -158,6 +159,11 @@ class ApprovalRequest(_Value, frozen=True, kw_only=True):
     watchers: dict[str, str] = {}
     """The orchestrators that are told of it, by the names they watch under
     (`Adjourn.watch_approvals`)."""
+
+    @property
+    def all_watchers(self) -> dict[str, str]:
+        """As `watchers`, whichever way it was asked."""
+        return {WATCH: self.watch} if self.watch else self.watchers
 
 
 NOTICE = "Notice"
