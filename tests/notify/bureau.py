@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from adjourn import Adjourn, Approved, Context, group
+from adjourn import Adjourn, Approved, Context, NonRetryableError, group, rechecking
 from adjourn.approvals.people import LocalPeople, Person
 from adjourn.model.actor import Actor
 from adjourn.notify.install import Surroundings, install_notifications
@@ -76,6 +76,17 @@ class Settings:
 
 def make_app() -> Adjourn:
     app = Adjourn()
+
+    @app.activity
+    def fact() -> int:
+        raise NonRetryableError("nobody knows")
+
+    @app.orchestrator
+    async def ask_and_fail(ctx: Context, title: str) -> None:
+        """Its facts cannot be looked up, so nobody can decide it."""
+        await ctx.approval(
+            Deed("open"), title=title, to=group("doors"), expires="7d", recheck=rechecking(fact)
+        )
 
     @app.orchestrator
     async def ask(ctx: Context, asked: Asked) -> str:

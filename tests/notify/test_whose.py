@@ -123,3 +123,14 @@ def test_what_was_ended_from_outside_is_not_asked_any_more(post: Post) -> None:
         box.advance(hours=1)
         assert states(box)["lena", "new"] == "dropped"
     assert post.seen == []
+
+
+def test_what_has_failed_is_not_asked_any_more(post: Post) -> None:
+    post.down()
+    with a_bureau(Settings(mail_to(post)), people=[somebody("lena")]) as box:
+        box.start("ask_and_fail", "Open it", id="F-1")
+        assert box.get("F-1").status == "Failed"
+        post.up()
+        box.advance(hours=1)
+        assert set(states(box).values()) <= {"dropped"}
+    assert post.seen == []

@@ -237,8 +237,9 @@ class Mail:
         state = view.state
         if note.kind in ("decided", "answer"):
             return None
-        if state.final:
-            return Said(state="dropped", why=f"it is {state.status} meanwhile")
+        if state.final or view.row.final:  # the row knows also of what has failed
+            word = state.status if state.final else "failed"
+            return Said(state="dropped", why=f"it is {word} meanwhile")
         if state.effective_at is not None:  # decided, and that may be undone
             left = (state.effective_at - self._now()).total_seconds()
             why = f"it is {state.status}, and that may be undone"
