@@ -22,7 +22,7 @@ from adjourn.model import codec
 from adjourn.model.actor import Absent
 from adjourn.model.approval import AddComment, Approve, Ask, Reassign
 from adjourn.store.protocol import Query
-from tests.tenants import KINDS, app, fill, listen, query
+from tests.tenants import KINDS, app, ask, fill, listen, query
 
 
 def actor_of(tenant: str, **more: Any) -> Actor:
@@ -376,6 +376,26 @@ def test_one_who_is_shown_it_acts_as_ever(world: World) -> None:
         world.client.approvals.act("acme-law:1:1", AddComment(version=1, text="x"), by=LEGAL)
     )
     assert said.status == "open"
+
+
+def test_who_waits_for_what_leaves_their_queue_meanwhile_is_told_nothing(world: World) -> None:
+    boss = replace(ACME, id="ada", groups=["legal", "finance"])
+
+    async def scene() -> None:
+        await world.client.start(ask, ["acme", "legal"], id="acme-moved", tags={"tenant": "acme"})
+        told = world.client.approvals
+        while (await told.counts(query(tenant="acme", case="acme-moved")))["all"] == 0:
+            pass
+        waiting = asyncio.create_task(world.client.seen_by(LEGAL).ending("acme-moved:1:1"))
+        for _ in range(5):  # by then the engine knows who waits: it reads in the order of asking
+            await world.client.get("acme-moved")
+        await told.act("acme-moved:1:1", Reassign(version=1, to=["group:finance"]), by=boss)
+        await world.client.terminate("acme-moved", "a secret reason")
+        with pytest.raises(InstanceNotFoundError):
+            async with asyncio.timeout(20):
+                await waiting
+
+    world.run(scene())
 
 
 def test_a_client_for_one_actor_keeps_its_clock_and_closes_nothing(world: World) -> None:

@@ -123,7 +123,9 @@ class ScopedBackend:
 
     async def result(self, id: str) -> Ending:
         await self._check(id)
-        return await self._backend.result(id)
+        ending = await self._backend.result(id)
+        await self._check(id)  # it may have left their queues meanwhile
+        return ending
 
     async def get(self, id: str) -> InstanceState:
         found = await self._backend.get(id)
