@@ -128,11 +128,18 @@ def test_nothing_to_look_at_is_no_all_clear(tmp_path: Path) -> None:
         assert said.returncode == 1
 
 
-def test_make_has_it_and_the_gatekeeper_runs_it_last() -> None:
+def test_the_gate_asks_once_after_the_pins_have_changed() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    recipe = re.search(r"^audit: .*## .*\n\t(.+)$", makefile, re.MULTILINE)
+    ask = re.search(r"^define ask_of_pins\n(.*?)^endef", makefile, re.MULTILINE | re.DOTALL)
     runs = re.findall(r"^make (\w+)$", (ROOT / ".ci/run").read_text("utf-8"), re.MULTILINE)
 
-    assert recipe is not None and "tests/house/audit.py requirements/*.txt" in recipe[1]
-    assert re.search(r"^\.PHONY:.* audit\b", makefile, re.MULTILINE)
-    assert runs == ["check", "test", "audit"]
+    assert ask is not None and "tests/house/audit.py requirements/*.txt" in ask[1]
+    assert re.search(r"^audit: .*\n\t\$\(ask_of_pins\)$", makefile, re.MULTILINE)
+    assert re.search(r"^check: .*\baudited\b.*##", makefile, re.MULTILINE)
+    assert re.search(
+        r"^\$\(VENV\)/\.audited: requirements/dev\.txt requirements/runtime\.txt .*"
+        r"\n\t\$\(ask_of_pins\)$",
+        makefile,
+        re.MULTILINE,
+    )
+    assert runs == ["check", "test"]
