@@ -34,6 +34,7 @@ class Gate:
     def __init__(self, settings: Access, records: Records, now: Callable[[], datetime]) -> None:
         """`adjourn.access.opening` checks the settings before. Raises: PeopleFileError."""
         self.settings = settings
+        self.public_url = settings.public_url
         self.records = records
         provider = settings.oidc
         members = [] if provider is None else provider.members

@@ -68,6 +68,12 @@ class Authenticator(Protocol):
         """Whether nobody proves who they are: for this machine only."""
         ...
 
+    @property
+    def public_url(self) -> str:
+        """Where browsers find this server: `https://adjourn.example.com`. Empty where nobody signs
+        in: no address is said there."""
+        ...
+
     async def identify(
         self, headers: Mapping[str, str], cookies: Mapping[str, str], peer: str = ""
     ) -> Actor | None:
@@ -101,6 +107,7 @@ class LocalPeople:
     """
 
     local = True
+    public_url = ""
 
     def __init__(self, people: Sequence[Person]) -> None:
         """Raises: ValueError where one account belongs to two people, or is empty."""

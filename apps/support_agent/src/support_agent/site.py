@@ -16,10 +16,11 @@ from support_agent.app import app
 from support_agent.channels.desk import DESKS, Desk, keep_cards
 from support_agent.channels.teams.settings import is_wanted
 from support_agent.live import HUB
+from support_agent.public_url import public_url_of
 from support_agent.speaking import MODEL
 from support_agent.tenant import tenant
 from support_agent.web import create_chat, create_talks
-from support_agent.web.door import PUBLIC_URL, Door, settings_of
+from support_agent.web.door import Door, settings_of
 
 __all__ = ["app", "case", "conversation", "handover"]
 
@@ -32,14 +33,14 @@ def _at_desk(make: Callable[[Desk], Any]) -> Callable[[Client, Authenticator], A
 
     def made(client: Client, people: Authenticator) -> Any:
         if not DESKS or DESKS[-1].client is not client:
-            DESKS[:] = [Desk(client, people, os.environ.get(PUBLIC_URL, "").rstrip("/"))]
+            DESKS[:] = [Desk(client, people, public_url_of(people, os.environ))]
         return make(DESKS[-1])
 
     return made
 
 
 def _chat(desk: Desk) -> Any:
-    door = None if desk.people.local else Door(settings_of(os.environ))
+    door = None if desk.people.local else Door(settings_of(os.environ, desk.public_url))
     return create_chat(desk.client, HUB, MODEL.label, desk.people, door)
 
 

@@ -67,6 +67,7 @@ class Badges:
     """An `Authenticator`: whoever has the badge of a person is that person, until it has ended."""
 
     local = False
+    public_url = PUBLIC_URL
 
     def __init__(self, people: Sequence[Person]) -> None:
         self.people = {person.id: person for person in people}

@@ -79,7 +79,6 @@ def test_every_setting_of_the_door_is_documented() -> None:
 
     for name in (
         "SUPPORT_CUSTOMER_SECRET",
-        "SUPPORT_PUBLIC_URL",
         "SUPPORT_SHOP_URL",
         "SUPPORT_TENANT",
     ):

@@ -92,7 +92,7 @@ def test_what_the_pages_look_like(
         page.goto("/chat/enter?ticket=x.y.z")
         seen("refused")
     before = house.door.settings
-    house.door.settings = settings_of({})
+    house.door.settings = settings_of({}, "")
     try:
         with came.watch.expecting("status of"):
             page.goto("/chat/")

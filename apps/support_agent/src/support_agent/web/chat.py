@@ -71,7 +71,7 @@ def create_chat(
         client, hub, "customer.html", frame, door=lambda root, _: f"{root}{home_of_nobody}"
     )
     app.state.people = people
-    app.state.entrance = Switch() if local else door or Door(door_settings_of({}))
+    app.state.entrance = Switch() if local else door or Door(door_settings_of({}, ""))
     app.include_router(router)
     app.include_router(linking.router)
     app.include_router(switch.router if local else door_router)

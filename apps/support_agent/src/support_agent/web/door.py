@@ -43,7 +43,6 @@ router = APIRouter(dependencies=[ANYBODY])
 logger = logging.getLogger(__name__)
 
 SECRET = "SUPPORT_CUSTOMER_SECRET"
-PUBLIC_URL = "SUPPORT_PUBLIC_URL"
 SHOP_URL = "SUPPORT_SHOP_URL"
 SHORTEST_SECRET = 32  # characters: 256 bits, as hexadecimal digits are twice that
 
@@ -60,32 +59,27 @@ class DoorSettings:
 
     secrets: tuple[str, ...] = field(default=(), repr=False)
     public_url: str = ""
+    """Of this server, without a slash at its end: a ticket must be for it."""
     shop_url: str = ""
     """Where customers get a ticket, for those who come without one."""
     trouble: str = ""
     """What whoever runs this has to set; holds no secret."""
 
 
-def settings_of(environ: Mapping[str, str]) -> DoorSettings:
+def settings_of(environ: Mapping[str, str], public_url: str) -> DoorSettings:
     """The settings in `environ`; what is wrong with them is their `trouble`."""
     secrets = tuple(environ.get(SECRET, "").replace(",", " ").split())
-    public_url = environ.get(PUBLIC_URL, "").strip().rstrip("/")
     shop_url = environ.get(SHOP_URL, "").strip()
     trouble = ""
     if not secrets:
         trouble = f"{SECRET} is not set: give it the secret by which the shop signs its tickets."
     elif any(len(each) < SHORTEST_SECRET for each in secrets):
         trouble = f"{SECRET} is too short: a secret has {SHORTEST_SECRET} characters at least."
-    elif not _is_address(public_url) or not _is_whole_host(public_url):
-        trouble = f"{PUBLIC_URL} is not set to where browsers reach this: https://HOST, no path."
+    elif not public_url:
+        trouble = "Nothing says where browsers reach this server: a ticket could be for any."
     elif shop_url and not _is_address(shop_url):
         trouble = f"{SHOP_URL} is no https address."
     return DoorSettings(secrets, public_url, shop_url, trouble)
-
-
-def _is_whole_host(url: str) -> bool:
-    parts = urlsplit(url)
-    return url == f"{parts.scheme}://{parts.netloc}"
 
 
 def _is_address(url: str) -> bool:

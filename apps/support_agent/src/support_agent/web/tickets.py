@@ -66,7 +66,7 @@ def read_ticket(given: str, secrets: Sequence[str], audience: str, now: datetime
         raise TicketRefused("it has not the form of a ticket")
     claims = _signed(given, secrets)
     if claims.get("aud") != audience:
-        raise TicketRefused("its aud is not SUPPORT_PUBLIC_URL")
+        raise TicketRefused("its aud is not our public_url")
     ends_at = _moment(claims, "exp")
     if ends_at <= now:
         raise TicketRefused("its exp is over", TOO_LATE)
