@@ -191,6 +191,7 @@ def test_the_desk_serves_its_dashboard_until_it_is_stopped(tmp_path: Path) -> No
         [*command, "--keep", str(tmp_path / "desk")], stdout=subprocess.PIPE, text=True
     ) as desk:
         assert desk.stdout is not None
+        assert next(line for line in desk.stdout if "No sign-in" in line)
         line = next(line for line in desk.stdout if "dashboard" in line)
         assert f"http://127.0.0.1:{port}/" in line
         page = build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{port}/people", timeout=10)

@@ -97,7 +97,8 @@ def _start(
 def _tell(console: Console, engine: EngineProcess, teams: Playground | None) -> None:
     """Where to go, what to type, and what to try."""
     green = "bold green"
-    console.print(Text(f"\nThe customers' chat:       {engine.address}/chat/", style=green))
+    console.print("\nNo sign-in: anyone on this machine can act, and nobody else.", style="yellow")
+    console.print(Text(f"The customers' chat:       {engine.address}/chat/", style=green))
     console.print(f'   Be Amina Diallo, and write: "{TRY}". Then: "yes please".', soft_wrap=True)
     console.print(Text(f"The supervisors' dashboard: {engine.address}/", style=green))
     console.print("   Be Lena Fischer: change the amount, approve, and look at the chat again.")

@@ -35,6 +35,9 @@ def test_personal_data_is_masked(said: str, written: str) -> None:
         "conversation 0b8f4c1e-93c5-4d0e-8d3d-3f1d2c9a7b11 took 6 requests",
         "payment PAY-9B5F0D3C, article double-charges at 3f1d2c9a7b11",
         "1234 5678 9012 3456 is no card",  # its last digit is wrong
+        # Ids, and digests, that begin as an IBAN does and have its checksum.
+        '"request": "fc490ca45c00b1249bbe3554a4fdf6fb"',
+        "digest fc490ca45c00b1249bbe3554a4fdf6fbfc490ca45c00b1249bbe3554a4fdf6fb.",
         "Tool lookup_order broke in 01a208a2-b71f-7731-b4fb-11eea908ddd8.",
     ],
 )

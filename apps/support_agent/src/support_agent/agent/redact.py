@@ -1,7 +1,7 @@
 """Personal data out of log lines: e-mail addresses, card numbers, IBANs, telephone numbers.
 
 Best effort, and on the careful side: a digit too many is masked rather than one too few. Order
-numbers, case ids, dates, moments and amounts stay readable, for without them a log is useless.
+numbers, ids, dates, moments and amounts stay readable, for without them a log is useless.
 """
 
 import re
@@ -16,9 +16,9 @@ _SIGN = r"""[^\s@<>"'(),:;=\[\]]"""
 # blank would otherwise hold up the whole process for a minute.
 EMAIL = re.compile(rf"(?<!{_SIGN}){_SIGN}++@{_SIGN}+\.\w{{2,}}")
 # Letters, two check digits, then groups; how much of it belongs to the IBAN, its checksum says. No
-# IBAN is written as our ids are, and a part of an id would pass for one now and then.
+# IBAN is written as our ids and digests are, and a part of one would pass for one now and then.
 IBAN = re.compile(
-    r"""\b(?P<id>(?-i:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}))\b
+    r"""\b(?P<id>(?-i:(?:[0-9a-f]{32}){1,2}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}))\b
       | \b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,36}\b""",
     re.IGNORECASE | re.VERBOSE,
 )
