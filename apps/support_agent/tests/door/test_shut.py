@@ -51,6 +51,7 @@ def test_nobody_comes_in_and_the_page_says_what_to_set(
         answer = pages.get(path, headers={"cookie": f"{cookies.SESSION}={session}"})
         assert answer.status_code == 503 and word in answer.text
         assert SECRET not in answer.text and "short," not in answer.text
+        assert answer.headers["referrer-policy"] == "strict-origin"  # the page has a style sheet
     sent = pages.post("/enter", data={"ticket": house.ticket("amina@example.org")})
     assert sent.status_code == 503 and "set-cookie" not in sent.headers
 

@@ -7,7 +7,7 @@ button sends the ticket in a form, which spends it and begins a session.
 
 A form that the shop's page would send by itself comes from another origin, and nothing that does
 may act here. So the ticket stands in one address: it is short-lived, counts once, and goes nowhere
-from there (`STAYS_HERE`). docs/support-on-a-network.md says how to keep it out of a proxy's log.
+from there. docs/support-on-a-network.md says how to keep it out of a proxy's log.
 """
 
 import logging
@@ -47,9 +47,6 @@ SHOP_URL = "SUPPORT_SHOP_URL"
 SHORTEST_SECRET = 32  # characters: 256 bits, as hexadecimal digits are twice that
 
 REFUSED_A_MINUTE = 30
-STAYS_HERE = {"referrer-policy": "strict-origin"}
-"""A browser tells nobody the address of this page, not even us. ("no-referrer" would do as well,
-but then the form comes with `Origin: null`, as from a stranger's page, and is refused.)"""
 NO_ORDERS = "The shop has sent you, and we have no orders under your address yet."
 
 
@@ -189,7 +186,7 @@ async def enter(request: Request) -> Response:
     _end_streams(request, before)
     wanted = request.cookies.get(cookies.NEXT, "")
     path = wanted if linking.PATH.fullmatch(wanted) else "/"
-    answer = RedirectResponse(root_of(request) + path, 303, headers=STAYS_HERE)
+    answer = RedirectResponse(root_of(request) + path, 303)
     cookies.keep(answer, cookies.SESSION, id, int(LONGEST.total_seconds()))
     if wanted:
         cookies.drop(answer, cookies.NEXT)
@@ -234,7 +231,7 @@ def _page(
     ticket: str = "",
     customer: CustomerView | None = None,
 ) -> Response:
-    answer = page(
+    return page(
         request,
         "enter.html",
         status=status,
@@ -245,8 +242,6 @@ def _page(
         email=one_line(customer.email) if customer else "",
         shop=_door_of(request).settings.shop_url,
     )
-    answer.headers.update(STAYS_HERE)
-    return answer
 
 
 def _end_streams(request: Request, id: str) -> None:

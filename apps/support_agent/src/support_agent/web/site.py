@@ -59,8 +59,9 @@ HEADERS = {
         "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
-    # With "no-referrer" browsers say `Origin: null` when a form is sent, as for a stranger's page.
-    "referrer-policy": "same-origin",
+    # An address may hold a ticket or a code: a browser tells it to nobody, nor to our own log. With
+    # "no-referrer" it would say `Origin: null` when a form is sent, as for a stranger's page.
+    "referrer-policy": "strict-origin",
 }
 """What every answer says to a browser: nothing of other origins, nothing inline."""
 
