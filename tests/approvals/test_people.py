@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from adjourn import Authenticator, Person
@@ -35,10 +36,15 @@ def test_a_stranger_is_nobody(channel: str, account: str) -> None:
     assert LocalPeople([LENA, OMAR, NORA]).find_account(channel, account) is None
 
 
-def test_a_lost_account_counts_at_once() -> None:
+@pytest.mark.parametrize(
+    "now",
+    [Person(id="lena", name="Lena"), msgspec.structs.replace(LENA, disabled=True)],
+    ids=["lost", "of somebody who is disabled"],
+)
+def test_an_account_by_which_nobody_may_act_any_more_is_nobodys_at_once(now: Person) -> None:
     people = LocalPeople([LENA])
 
-    people.people["lena"] = Person(id="lena", name="Lena")
+    people.people["lena"] = now
 
     assert people.find_account("teams", "t1/o1") is None
 

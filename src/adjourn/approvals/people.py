@@ -86,9 +86,10 @@ class Authenticator(Protocol):
         ...
 
     def find_account(self, channel: str, account: str) -> Person | None:
-        """Whose account of that channel this is, as the directory says now; None for a stranger.
-        The account is what the channel's own authentication found out, and nothing that a message
-        claims: whoever is found acts with that person's roles."""
+        """Who may act by this account of that channel, as the directory says now; None for a
+        stranger, and for somebody who is disabled. The account is what the channel's own
+        authentication found out, and nothing that a message claims: whoever is found acts with
+        that person's roles."""
         ...
 
     def everybody(self) -> Sequence[Person]:
@@ -126,11 +127,10 @@ class LocalPeople:
         return self.people.get(person)
 
     def find_account(self, channel: str, account: str) -> Person | None:
-        if not account:
-            return None
-        return next(
-            (each for each in self.people.values() if each.accounts.get(channel) == account), None
-        )
+        for each in self.people.values():
+            if account and not each.disabled and each.accounts.get(channel) == account:
+                return each
+        return None
 
     def everybody(self) -> Sequence[Person]:
         return list(self.people.values())

@@ -1,10 +1,11 @@
 """The whole shop on a loopback socket, as it is on a network: everybody has to prove who they are.
 
-The staff come with a badge, a cookie of a directory of the tests' own; customers come with tickets
-that the shop has signed. Time is handed in, and a dump says what has changed."""
+The staff come by sessions of the gate that `adjourn run --settings` has, with people in a file;
+customers come with tickets that the shop has signed. Time is handed in, and a dump says what has
+changed."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,17 @@ from typing import Any
 import apsw
 import httpx
 import jwt
+import msgspec
 from sqlalchemy import delete
 
 from adjourn import Actor, Person
+from adjourn.access.gate import Gate
+from adjourn.access.opening import open_gate
+from adjourn.access.scopes import ALL
+from adjourn.access.sessions import COOKIE, Sessions, SignedIn
+from adjourn.access.settings import Access, Provider, SessionRules
+from adjourn.server import create_app
+from adjourn.store.records import Records
 from apps.support_agent.tests.web.place import Browser, Place
 from support_agent.clock import now
 from support_agent.live import HUB
@@ -23,12 +32,13 @@ from support_agent.shop.records import Customer
 from support_agent.web import cookies, create_chat
 from support_agent.web.door import Door, DoorSettings
 from support_agent.web.forms import new_id
+from tests.access.gated import quick_keys
 
 SECRET = "0123456789abcdef0123456789abcdef"
 OLD_SECRET = "the one before, which still counts, for a while"
 PUBLIC_URL = "https://support.example.com"
 SHOP_URL = "https://shop.example.com/to-support"
-STAFF_COOKIE = "__Host-adjourn-session"
+ISSUER = "https://login.example.com"
 TABLES = """
     SELECT name FROM sqlite_master
     WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND sql NOT LIKE 'CREATE VIRTUAL TABLE%'
@@ -46,6 +56,7 @@ STAFF = (
     Person(id="every", name="Every Tenant", roles=["lead"], tenant="*"),
     Person(id="returns", name="Other Queue", roles=["lead"], queues=["group:returns"]),
     Person(id="desk", name="Same Queue", roles=["lead"], queues=["group:support"]),
+    Person(id="root", name="Root", roles=["admin"]),  # without one any stranger comes in
     Person(id="nameless-17", name="", groups=["support"], roles=["lead"]),
 )
 
@@ -63,37 +74,21 @@ class Clock:
         self.moment += timedelta(**span)
 
 
-class Badges:
-    """An `Authenticator`: whoever has the badge of a person is that person, until it has ended."""
-
-    local = False
-    public_url = PUBLIC_URL
-
-    def __init__(self, people: Sequence[Person]) -> None:
-        self.people = {person.id: person for person in people}
-        self.ended: set[str] = set()
-
-    async def identify(
-        self, headers: Mapping[str, str], cookies: Mapping[str, str], peer: str = ""
-    ) -> Actor | None:
-        if headers.get("authorization") == "Bearer key":
-            return Actor(id="key:desk", agent=True, roles=["lead"], groups=["support"])
-        badge = cookies.get(STAFF_COOKIE, "")
-        person = self.people.get(badge.removeprefix("badge-of-"))
-        known = badge.startswith("badge-of-") and badge not in self.ended
-        if person is None or person.disabled or not known or not peer:
-            return None
-        return person.actor("web")
-
-    def find(self, person: str) -> Person | None:
-        return self.people.get(person)
-
-    def find_account(self, channel: str, account: str) -> Person | None:
-        found = (each for each in self.people.values() if each.accounts.get(channel) == account)
-        return next(found, None)
-
-    def everybody(self) -> Sequence[Person]:
-        return list(self.people.values())
+def gate_of(
+    folder: Path, people: Sequence[Person], public_url: str, now: Callable[[], datetime]
+) -> Gate:
+    """The gate of a server whose people file names these. Close its `records`."""
+    file = folder / "people.json"
+    file.write_bytes(msgspec.json.encode(people))
+    settings = Access(
+        public_url=public_url,
+        people_file=str(file),
+        oidc=Provider(issuer=ISSUER, client_id="support"),
+    )
+    records = Records(folder / "engine.db.access", now)
+    gate = open_gate(settings, {}, records, now)
+    gate.keys = quick_keys(records, now)
+    return gate
 
 
 class House(Place):
@@ -101,16 +96,48 @@ class House(Place):
 
     def __init__(self, file: Path, settings: DoorSettings | None = None) -> None:
         self.clock = Clock()
-        self.settings = settings or DoorSettings((SECRET, OLD_SECRET), PUBLIC_URL, SHOP_URL)
+        self._settings = settings
         self.file = file
+        self._key = ""
         super().__init__(file)
 
     def directory(self) -> Any:
-        return Badges(STAFF)
+        return gate_of(self.file.parent, STAFF, self.address, self.clock)
 
     def chat(self) -> Any:
-        self.door = Door(self.settings, self.clock)
+        settings = self._settings or DoorSettings((SECRET, OLD_SECRET), self.address, SHOP_URL)
+        self.door = Door(settings, self.clock)
         return create_chat(self.client, HUB, "offline model", self.people, self.door)
+
+    def api(self, pages: dict[str, Any]) -> Any:
+        return create_app(self.client, self.people, pages, access=self.people.settings)
+
+    def stop(self) -> None:
+        super().stop()
+        self.people.records.close()
+
+    # The staff.
+
+    def actor(self, id: str) -> Actor:
+        return self.people.find(id).actor("web")
+
+    def staff_session(self, id: str, **ago: float) -> str:
+        """Of somebody who signed in so long ago, and has not come since."""
+        at = self.clock() - timedelta(**ago)
+        sessions = Sessions(self.people.records, SessionRules(), lambda: at)
+        signed_in = SignedIn(person=id, how="oidc", at=at, issuer=ISSUER, subject=id)
+        return self.run(sessions.begin(signed_in))
+
+    def write_staff(self, **instead: Person) -> None:
+        """The people file, with somebody else's record for these ids."""
+        people = [msgspec.structs.replace(instead.get(each.id, each), id=each.id) for each in STAFF]
+        Path(self.people.settings.people_file).write_bytes(msgspec.json.encode(people))
+
+    def key(self) -> str:
+        """Of a program that may do all that a key can."""
+        if not self._key:
+            self._key = self.run(self.people.keys.make("desk", list(ALL)))
+        return self._key
 
     # Tickets.
 
@@ -121,7 +148,7 @@ class House(Place):
     def claims(self, email: str, **changes: Any) -> dict[str, Any]:
         made = {
             "sub": email,
-            "aud": PUBLIC_URL,
+            "aud": self.address,
             "exp": int(self.clock().timestamp()) + 120,
             "jti": new_id(),
         }
@@ -153,8 +180,9 @@ class House(Place):
     def browser(self, **held: str) -> Browser:
         """Somebody at a browser that holds these cookies; `_` stands for `-` in their names."""
         made = self._browser({})
+        made.http.headers["origin"] = self.address
         if held:
-            names = {"session": cookies.SESSION, "next": cookies.NEXT, "staff": STAFF_COOKIE}
+            names = {"session": cookies.SESSION, "next": cookies.NEXT, "staff": COOKIE}
             pairs = [f"{names.get(name, name)}={value}" for name, value in held.items()]
             made.http.headers["cookie"] = "; ".join(pairs)
         return made
@@ -163,7 +191,7 @@ class House(Place):
         return self.browser(session=self.enter(self.email(name))) if name else self.browser()
 
     def person(self, id: str = "") -> Browser:
-        return self.browser(staff=f"badge-of-{id}") if id else self.browser()
+        return self.browser(staff=self.staff_session(id)) if id else self.browser()
 
     def dump(self) -> list[str]:
         """All that stands in the shop's database and in the engine's file."""

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 from starlette.exceptions import HTTPException
 
-from apps.support_agent.tests.door.house import House
+from apps.support_agent.tests.door.house import STAFF, House
 from apps.support_agent.tests.web.place import AMINA, JONAS, Browser
 from support_agent.clock import now
 from support_agent.live import Changed, Delta, Hub
@@ -131,24 +131,23 @@ def test_it_ends_when_the_talk_turns_out_to_be_somebody_elses(
 
 @pytest.mark.parametrize("how", ["signed out", "disabled", "another tenant", "no role"])
 def test_the_staffs_ends_too(house: House, stack: ExitStack, how: str) -> None:
-    people = house.people.people
-    before = people["lena"]
+    people = {each.id: each for each in STAFF}
     talk_id = house.begin_silent(AMINA)
-    listening = Listening(house.person("lena"), f"/talks/{talk_id}/stream", stack)
+    session = house.staff_session("lena")
+    listening = Listening(house.browser(staff=session), f"/talks/{talk_id}/stream", stack)
     try:
         if how == "signed out":
-            house.people.ended.add("badge-of-lena")
+            house.run(house.people.sessions.end(session))
         else:
             gone = {
                 "disabled": people["gone"],
                 "another tenant": people["other"],
                 "no role": people["sam"],
             }
-            people["lena"] = gone[how]
+            house.write_staff(lena=gone[how])
         assert listening.ends()
     finally:
-        people["lena"] = before
-        house.people.ended.discard("badge-of-lena")
+        house.write_staff()
 
 
 def test_it_ends_though_news_never_pauses(house: House) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from apps.support_agent.tests.door.house import PUBLIC_URL, SECRET, STAFF, Badges, House
+from apps.support_agent.tests.door.house import PUBLIC_URL, SECRET, House
 from apps.support_agent.tests.door.routes import ROUTES
 from support_agent.live import HUB
 from support_agent.web import cookies, create_chat
@@ -35,9 +35,10 @@ CHAT = [each for each in ROUTES if each.mount == "/chat"]
 def test_nobody_comes_in_and_the_page_says_what_to_set(
     house: House, environ: Mapping[str, str], word: str
 ) -> None:
-    people: Any = Badges(STAFF)
     door = Door(settings_of(environ, PUBLIC_URL), house.clock)
-    pages = TestClient(create_chat(house.client, HUB, "", people, door), follow_redirects=False)
+    pages = TestClient(
+        create_chat(house.client, HUB, "", house.people, door), follow_redirects=False
+    )
     session = house.enter(house.email("Amina Diallo"))
 
     for path in (
@@ -58,8 +59,7 @@ def test_nobody_comes_in_and_the_page_says_what_to_set(
 
 @pytest.mark.parametrize("route", CHAT, ids=lambda each: each.name)
 def test_no_route_is_forgotten(house: House, route: Any) -> None:
-    people: Any = Badges(STAFF)
-    pages = TestClient(create_chat(house.client, HUB, "", people), follow_redirects=False)
+    pages = TestClient(create_chat(house.client, HUB, "", house.people), follow_redirects=False)
     path = route.path.format(talk_id="a" * 32, code="a" * 24, article_id="returns")
 
     assert pages.request(route.method, path).status_code == 503

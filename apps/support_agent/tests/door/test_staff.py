@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from adjourn import Actor, Person
-from apps.support_agent.tests.door.house import STAFF, STAFF_COOKIE, Badges, House
+from adjourn import Actor
+from adjourn.access.sessions import COOKIE
+from apps.support_agent.tests.door.house import House
 from apps.support_agent.tests.web.place import AMINA
 from support_agent import tenant
 from support_agent.live import HUB
@@ -46,10 +47,9 @@ def talk_id(house: House) -> str:
 def test_a_conversation_is_there_for_the_shops_own_tenant(
     house: House, talk_id: str, shop: str, person: str, code: int
 ) -> None:
-    people: Any = Badges(STAFF)
     pages = TestClient(
-        create_talks(house.client, HUB, people, shop),
-        cookies={STAFF_COOKIE: f"badge-of-{person}"},
+        create_talks(house.client, HUB, house.people, shop),
+        cookies={COOKIE: house.staff_session(person)},
     )
     for path in ("/", f"/{talk_id}", f"/{talk_id}/news", "/undelivered"):
         answer = pages.get(path)
@@ -114,12 +114,11 @@ def test_no_mark_of_a_page_is_a_digest_of_a_persons_id(house: House, talk_id: st
 
 
 def test_whoever_speaks_has_a_name(house: House) -> None:
-    people: Any = Badges([Person(id="x-1", name="From The Directory")])
     nobody: Any = None
-    named = Visit(nobody, Actor(id="x-1"), people).speaker
-    unnamed = Visit(nobody, Actor(id="x-2"), people).speaker
+    named = Visit(nobody, Actor(id="lena"), house.people).speaker
+    unnamed = Visit(nobody, Actor(id="x-2"), house.people).speaker
 
-    assert (named.id, named.name) == ("x-1", "From The Directory")
+    assert (named.id, named.name) == ("lena", "Lena Fischer")
     assert (unnamed.id, unnamed.name) == ("x-2", OF_OUR_TEAM)
 
 

@@ -1,6 +1,6 @@
 """Each route, asked by everybody whom it is not for: refused, and nothing has changed."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -67,14 +67,21 @@ NO_CUSTOMER: dict[str, Callable[[House], Browser]] = {
 }
 NO_STAFF: dict[str, Callable[[House], Browser]] = {
     "nobody": lambda house: house.browser(),
-    "a badge that never was": lambda house: house.browser(staff="badge-of-nobody"),
-    "a badge that has ended": lambda house: house.person("ivo"),
+    "a session that never was": lambda house: house.browser(staff="a" * 43),
+    "a session that was signed out": lambda house: _left(house),
+    "a session idle too long": lambda house: house.browser(
+        staff=house.staff_session("grace", hours=2)
+    ),
+    "a stranger who has signed in": lambda house: house.person("stranger"),
     "who is disabled": lambda house: house.person("gone"),
     "a viewer": lambda house: house.person("sam"),
     "who has no role": lambda house: house.person("none"),
     "another tenant's": lambda house: house.person("other"),
     "another queue's": lambda house: house.person("returns"),
     "a customer": lambda house: house.customer(AMINA),
+    "a customer's session as one's own": lambda house: house.browser(
+        staff=house.enter(house.email(AMINA))
+    ),
     "another customer": lambda house: house.customer(JONAS),
     "the local mode's cookie": lambda house: house.browser(**{"adjourn-person": "lena"}),
     "a key": lambda house: _with_key(house),
@@ -93,15 +100,14 @@ def rows(who: Iterable[str]) -> list[Any]:
 
 def _with_key(house: House) -> Browser:
     browser = house.browser()
-    browser.http.headers["authorization"] = "Bearer key"
+    browser.http.headers["authorization"] = f"Bearer {house.key()}"
     return browser
 
 
-@pytest.fixture
-def _ivo_has_left(house: House) -> Iterator[None]:
-    house.people.ended.add("badge-of-ivo")
-    yield
-    house.people.ended.discard("badge-of-ivo")
+def _left(house: House) -> Browser:
+    session = house.staff_session("grace")
+    house.run(house.people.sessions.end(session))
+    return house.browser(staff=session)
 
 
 def test_every_route_says_whom_it_is_for() -> None:
@@ -136,7 +142,7 @@ def test_a_customers_route_is_for_customers(
 @pytest.mark.parametrize("who", rows(NO_STAFF))
 @pytest.mark.parametrize("route", STAFFS, ids=lambda each: each.name)
 def test_a_staffs_route_is_for_the_staff_of_this_shop(
-    house: House, things: Things, route: Asked, who: str, _ivo_has_left: None
+    house: House, things: Things, route: Asked, who: str
 ) -> None:
     browser = NO_STAFF[who](house)
     before = house.dump()

@@ -48,7 +48,7 @@ class Place:
     def __init__(self, file: Path, application: Adjourn = app) -> None:
         self.records: Engine = shop_database()
         import_shipped(self.records, now())
-        self.people = self.directory()
+        self.people: Any = None
         self._application, self._file = application, file
         self._visitors: list[Browser] = []
         self._port = 0
@@ -62,19 +62,25 @@ class Place:
         """The customers' pages."""
         return create_chat(self.client, HUB, "offline model", self.people)
 
+    def api(self, pages: dict[str, Any]) -> Any:
+        """What stands around all pages."""
+        return create_app(self.client, self.people, pages)
+
     def start(self) -> None:
         """Serve; again at the same address after a `stop`."""
         self._listener = listen("127.0.0.1", self._port)
         self._port = self._listener.getsockname()[1]
         self.address = address_of(self._listener)
+        self.people = self.people or self.directory()
         self.client: Client = self._application.open(self._file)
-        api = create_app(self.client, self.people)
-        chat = self.chat()
-        desk = create_talks(self.client, HUB, self.people)
+        pages = {
+            "/chat": self.chat(),
+            "/talks": create_talks(self.client, HUB, self.people),
+        }
+        api = self.api(pages)
         dashboard = create_dashboard(self.client, self.people)
-        self._pages = {"/chat": chat, "/talks": desk, "": dashboard}
-        for path, page in self._pages.items():
-            api.mount(path, page)
+        api.mount("", dashboard)
+        self._pages = {**pages, "": dashboard}
         ready = threading.Event()
         self._server = Server(api, ready.set)
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -84,8 +84,6 @@ class Reception:
     async def on_message(self, channel: ChannelName, message: IncomingMessage) -> None:
         person = self._desk.people.find_account(channel, message.sender.account)
         try:
-            if person is not None and person.disabled:
-                return  # one of the staff, who may do nothing any more, and is no customer
             if person is not None:
                 await self._from_supervisor(channel, message, person)
                 return
@@ -179,7 +177,7 @@ class Reception:
 
     async def on_decision(self, channel: ChannelName, decision: IncomingDecision) -> DecisionReply:
         person = self._desk.people.find_account(channel, decision.sender.account)
-        if person is None or person.disabled:
+        if person is None:
             return DecisionReply(403, STRANGER.format(account=decision.sender.account))
         try:
             return await self._decide(channel, decision, person)
