@@ -54,7 +54,7 @@ NO_LINK = (
     "Hello. I answer questions about orders and refunds, but I do not know which customer you are, "
     "and there is no page here where you could say it. Please ask the shop to link your account."
 )
-NOT_HERE = (
+NOT_AMONG_OTHERS = (
     "Hello. I answer questions about orders and refunds, but I do not know yet which customer you "
     "are. Write to me alone, where nobody else reads, and I send you the link to say so."
 )
@@ -65,7 +65,7 @@ DESK_GREETING = (
 )
 CARDS_COME = "What waits for a decision is shown here from now on."
 ONLY_LEADS = "Only a lead has the cards shown in a channel."
-NOT_HERE = "Approve it in the dashboard: {why}. Nothing changed."
+IN_THE_DASHBOARD = "Approve it in the dashboard: {why}. Nothing changed."
 STRANGER = (
     "I do not know you as somebody who decides here. Whoever runs this adds your account to the "
     "people file: {account}"
@@ -118,7 +118,7 @@ class Reception:
             await self._say(message, NO_LINK)
             return
         if not message.personal:  # whoever reads the link can make the account their own customer's
-            await self._say(message, NOT_HERE)
+            await self._say(message, NOT_AMONG_OTHERS)
             return
         code = secrets.token_urlsafe(CODE_BYTES)
         if await asyncio.to_thread(_offer, code, message):
@@ -193,7 +193,7 @@ class Reception:
         if decision.action == "refresh":
             return DecisionReply(200, "", await self._card(channel, decision, person))
         if not fits(view, decision.action):
-            words = NOT_HERE.format(why=why_dashboard(view))
+            words = IN_THE_DASHBOARD.format(why=why_dashboard(view))
             return DecisionReply(422, words, await self._card(channel, decision, person))
         changes, errors = view.changes(decision.typed)
         if errors and decision.action == "approve":
