@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -26,14 +27,28 @@ class ServerProcess:
     traceback.
     """
 
-    def __init__(self, target: str, database: Path, *, folder: Path = ROOT) -> None:
-        """`target` is looked for from `folder`: "tests.browser.cases:app" from the root."""
+    def __init__(
+        self,
+        target: str,
+        database: Path,
+        *,
+        folder: Path = ROOT,
+        port: int = 0,
+        settings: Path | None = None,
+        environment: Mapping[str, str] = {},
+    ) -> None:
+        """`target` is looked for from `folder`: "tests.browser.cases:app" from the root. With
+        `settings` people sign in; `environment` is added to this process's own."""
         self.said: list[str] = []
         self.address = ""
         self.http = httpx.Client()
-        self._port = "0"
-        self._target = target
-        self._database = database
+        self._port = str(port)
+        self._arguments = [target, "--db", str(database)]
+        if settings is not None:
+            self._arguments += ["--settings", str(settings)]
+        # The tests' own warning filters are for the tests.
+        self._environment = {**os.environ, **environment}
+        self._environment.pop("PYTHONWARNINGS", None)
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None
 
@@ -56,10 +71,9 @@ class ServerProcess:
         """Returns when it serves, at the port that it had before."""
         assert self._process is None, "It runs already."
         process = subprocess.Popen(
-            [*COMMAND, self._target, "--db", str(self._database), "--port", self._port],
+            [*COMMAND, *self._arguments, "--port", self._port],
             cwd=self._folder,
-            # The tests' own warning filters are for the tests.
-            env={name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"},
+            env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

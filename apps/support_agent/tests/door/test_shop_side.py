@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import types
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -31,11 +32,18 @@ def ticket_of(address: str) -> Ticket:
     return read_ticket(given, (SECRET,), PUBLIC_URL, now())
 
 
-def test_a_shop_in_python_makes_tickets_that_count() -> None:
+def address_maker(public_url: str) -> Callable[[str, str], str]:
+    """The function of the documentation, for a server at this address."""
     module = types.ModuleType("shop")
-    exec(compile(block_after("ticket in python", "python"), "docs", "exec"), module.__dict__)
+    code = block_after("ticket in python", "python").replace(PUBLIC_URL, public_url)
+    exec(compile(code, "docs", "exec"), module.__dict__)
+    return module.support_address
 
-    made = [ticket_of(module.support_address("amina@example.org", SECRET)) for _ in range(2)]
+
+def test_a_shop_in_python_makes_tickets_that_count() -> None:
+    support_address = address_maker(PUBLIC_URL)
+
+    made = [ticket_of(support_address("amina@example.org", SECRET)) for _ in range(2)]
 
     assert {each.email for each in made} == {"amina@example.org"}
     assert made[0].id != made[1].id

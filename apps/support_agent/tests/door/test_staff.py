@@ -137,4 +137,12 @@ def test_pages_with_sign_in_do_not_say_that_there_is_none(house: House, talk_id:
     pages = [house.person("grace").open("/talks/"), house.customer(AMINA).open("/chat/new")]
 
     assert not any("No sign-in" in page.text for page in pages)
-    assert [each["href"] for each in pages[0].root.all("a", class_="who")] == ["/account"]
+
+
+def test_from_every_page_the_staff_gets_to_their_account_and_out(
+    house: House, talk_id: str
+) -> None:
+    for path in ("/talks/", f"/talks/{talk_id}", "/talks/undelivered"):
+        menu = house.person("grace").open(path).root.one("form", action="/sign-out")
+        assert [each["href"] for each in menu.all("a")] == ["/account"]
+        assert menu["method"] == "post" and "Sign out" in menu.one("button").text
