@@ -81,6 +81,19 @@ def test_no_secret_stands_in_what_is_deployed() -> None:
         assert not re.search(r"[0-9a-f]{32}|secret *= *\"", file.read_text("utf-8")), file.name
 
 
+def test_an_operators_secrets_get_into_no_image() -> None:
+    """Compose reads deploy/.env, and the image is built from what .dockerignore lets through."""
+    taken = [each[1:] for each in lines_of(ROOT / ".dockerignore") if each.startswith("!")]
+
+    assert "apps/support_agent/src" in taken
+    assert not any((DEPLOY / ".env").is_relative_to(ROOT / each) for each in taken)
+    assert ".env" in lines_of(ROOT / ".gitignore")
+
+
+def lines_of(file: Path) -> list[str]:
+    return file.read_text("utf-8").splitlines()
+
+
 def test_every_setting_of_the_door_is_documented() -> None:
     text = PAGE.read_text("utf-8")
     readme = (ROOT / "apps/support_agent/README.md").read_text("utf-8")
