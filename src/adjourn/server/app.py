@@ -46,7 +46,8 @@ def create_app(
 
     `authenticator` says who sends a request; without one nobody is signed in, and what only people
     may do is refused. Unless it is local, each route answers only whoever has the route's scope.
-    Mounted pages find the answer in `scope["state"]["actor"]`.
+    Mounted pages find the answer in `scope["state"]["actor"]`, and, where people sign in, as what
+    address a request counts in `scope["state"]["address"]`.
 
     Without `access`, or without a `public_url` in it, nobody signs in: requests to loopback names
     only are answered, and none that act and come from a page of another origin. With one, requests

@@ -172,7 +172,8 @@ def _counted(address: str) -> str:
 
 
 class ByAddress:
-    """ASGI middleware in front of sign-in: a caller whom nobody knows yet counts by address.
+    """ASGI middleware in front of sign-in: a caller whom nobody knows yet counts by address, which
+    whatever stands behind it finds in `scope["state"]["address"]`.
 
     Too many failures keep an address from trying again, and nothing else: who is signed in goes on.
     """
@@ -186,6 +187,7 @@ class ByAddress:
             await self._app(scope, receive, send)
             return
         address = self._rates.address_of(scope)
+        scope.setdefault("state", {})["address"] = address
         failing = _failing(scope)
         try:
             if failing:

@@ -21,7 +21,7 @@ from adjourn.access.gate import Gate
 from adjourn.access.opening import open_gate
 from adjourn.access.scopes import ALL
 from adjourn.access.sessions import COOKIE, Sessions, SignedIn
-from adjourn.access.settings import Access, Provider, SessionRules
+from adjourn.access.settings import Access, Limits, Provider, SessionRules
 from adjourn.server import create_app
 from adjourn.store.records import Records
 from apps.support_agent.tests.web.place import Browser, Place
@@ -84,6 +84,7 @@ def gate_of(
         public_url=public_url,
         people_file=str(file),
         oidc=Provider(issuer=ISSUER, client_id="support"),
+        limits=Limits(proxies=["127.0.0.1"]),
     )
     records = Records(folder / "engine.db.access", now)
     gate = open_gate(settings, {}, records, now)

@@ -430,6 +430,20 @@ def test_from_one_address_so_many_refusals_are_answered(house: House) -> None:
     assert good.status_code == 303, "nobody shuts the door for the others behind one proxy"
 
 
+def test_behind_a_proxy_one_customer_uses_up_nobody_elses_tries(house: House) -> None:
+    """The proxy is one of the settings; from anybody else the header says nothing."""
+    house.door.refusals = type(house.door.refusals)(5)
+    visitor = house.browser()
+
+    def tried(address: str) -> int:
+        visitor.http.headers["x-forwarded-for"] = address
+        return visitor.http.get("/chat/enter?ticket=x").status_code
+
+    assert [tried("192.0.2.1") for _ in range(6)] == [403] * 5 + [429]
+    assert tried("192.0.2.2") == 403
+    assert tried("192.0.2.7, 192.0.2.1") == 429
+
+
 def test_a_refusal_is_logged_without_the_ticket(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,36 +1,26 @@
-"""Who counts as one address."""
+"""Counting by address. Which requests come from one, the server says: tests/safety."""
 
 import pytest
 from fastapi import Request
 
 from support_agent.web import rates
-from support_agent.web.rates import Rate, site_of_address
+from support_agent.web.rates import Rate
 
 
-def from_address(host: str | None) -> Request:
-    client = None if host is None else (host, 1)
-    return Request({"type": "http", "headers": [], "client": client})
+def from_address(address: str) -> Request:
+    return Request({"type": "http", "headers": [], "state": {"address": address}})
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("192.0.2.1", "192.0.2.1", True),
-        ("192.0.2.1", "192.0.2.2", False),
-        ("192.0.2.1", "::ffff:192.0.2.1", True),
-        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
-        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
-        ("", None, True),
-        ("a socket", "a socket", True),
-    ],
-)
-def test_a_network_of_one_home_is_one_address(one: str, other: str | None, same: bool) -> None:
-    first, second = from_address(one), from_address(other)
-
-    assert (site_of_address(first) == site_of_address(second)) is same
+def test_each_address_has_its_own() -> None:
     rate = Rate(1)
-    assert rate.takes(first)
-    assert rate.takes(second) is not same
+
+    assert [rate.takes(from_address(each)) for each in ("a", "b", "a")] == [True, True, False]
+
+
+def test_where_nobody_says_the_address_all_count_as_one() -> None:
+    rate = Rate(1)
+
+    assert [rate.takes(Request({"type": "http", "headers": []})) for _ in "ab"] == [True, False]
 
 
 def test_many_addresses_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -215,7 +215,7 @@ def _door_of(request: Request) -> Door:
 
 def _refused(request: Request, refused: TicketRefused) -> Response:
     """In words; in fewer, for an address from which too many came. A good ticket is not counted:
-    behind a proxy all customers have one address, and nobody shuts the door for the others."""
+    many customers may have one address, and nobody shuts the door for the others."""
     if not _door_of(request).refusals.takes(request):
         words = "Too many ways in were tried from here. Wait a minute."
         return PlainTextResponse(words, 429, {"retry-after": "60"})
