@@ -122,6 +122,7 @@ BROKEN = {
     "nobody": lambda text: "[]",
     "twice": lambda text: text.replace('"grace"', '"lena"'),
     "unknown role": lambda text: text.replace('"admin"', '"root"'),
+    "a mistyped word": lambda text: text.replace('"name"', '"disable": true, "name"'),
     "an id that is a group": lambda text: text.replace('"lena"', '"group:finance"'),
     "a shared account": lambda text: text.replace('"name"', '"accounts": {"teams": "t/1"}, "name"'),
 }

@@ -62,6 +62,11 @@ class InvalidAbsenceError(AdjournError):
     """Nobody can be away like this."""
 
 
+class _Written(Person, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person as the file writes them. A mistyped word must not pass for one that was not said:
+    `disable` would keep nobody out, and without `queues` somebody sees everything."""
+
+
 class Absence(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody is away, and has named who decides for them."""
 
@@ -422,13 +427,14 @@ def read_file(path: str) -> bytes:
 def people_in(text: bytes, file: str) -> list[Person]:
     """The people that a file names. Raises: PeopleFileError."""
     try:
-        people = msgspec.json.decode(text, type=list[Person])
+        written = msgspec.json.decode(text, type=list[_Written])
     except msgspec.MsgspecError as error:
         raise PeopleFileError(
             file,
             f"holds no people ({error}). It is a JSON list of objects with id, name, title, "
-            "groups, roles and accounts.",
+            "groups, roles, accounts, email, tenant, queues and disabled.",
         ) from error
+    people = [Person(**msgspec.structs.asdict(each)) for each in written]
     if not people:
         raise PeopleFileError(file, "is empty: name one person at least.")
     ids = [person.id for person in people]
