@@ -301,6 +301,8 @@ def test_comments_without_end_leave_it_decidable() -> None:
         {"to": "role:manager"},
         {"to": "group:finänce"},
         {"expires": None, "remind": None, "escalate": {}},
+        {"expires": 30},
+        {"undo": 0},
     ],
 )
 def test_terms_that_nobody_could_ever_answer_are_refused_where_they_are_asked(
@@ -312,6 +314,22 @@ def test_terms_that_nobody_could_ever_answer_are_refused_where_they_are_asked(
 
         assert state.status is Status.FAILED and state.failure is not None
         assert state.failure.type.endswith(InvalidApprovalError.__name__)
+
+
+def test_terms_that_nobody_said_are_named() -> None:
+    app = Adjourn()
+
+    @app.orchestrator
+    async def ask(ctx: Context, what: str) -> None:
+        untyped: Any = ctx
+        await untyped.approval({"what": what}, title="Do it")
+
+    with Sandbox(app) as box:
+        box.start(ask, "it", id="a")
+        failure = box.get("a").failure
+
+        assert failure is not None and failure.type.endswith(InvalidApprovalError.__name__)
+        assert failure.message.startswith("to= and expires= must be said")
 
 
 def test_an_input_that_its_orchestrator_cannot_read_fails_it_and_says_so() -> None:

@@ -124,6 +124,12 @@ def request_of(
 
     Raises: InvalidApprovalError, SerializationError, PayloadTooLargeError.
     """
+    missing = [f"{name}=" for name in ("title", "to", "expires") if name not in terms]
+    if missing:
+        raise InvalidApprovalError(
+            f"{' and '.join(missing)} must be said: what happens, who may decide, and when it ends "
+            "without an answer (expires=None waits for ever)."
+        )
     value, form = _form_of(proposal)
     title, need = terms["title"], terms.get("need", 1)
     addressed = _recipients("to", terms["to"])
@@ -236,7 +242,7 @@ def _seconds(what: str, span: Span | None, *, zero: bool = False) -> float | Non
     if isinstance(span, timedelta):
         seconds = span.total_seconds()
     else:
-        found = _SPAN.fullmatch(span)
+        found = _SPAN.fullmatch(str(span))  # a number is said to be none, where code is untyped
         if found is None:
             raise InvalidApprovalError(f'{what}={span!r}: a span is like "30s", "4h" or "7d".')
         seconds = float(found[1]) * _SECONDS[found[2]]
