@@ -391,11 +391,11 @@ class NotSignedInError(AdjournError):
 class UnknownPersonError(AdjournError):
     """Nobody has this id."""
 
-    def __init__(self, person: str) -> None:
+    def __init__(self, person: str, hint: str = "") -> None:
         self.person = person
         super().__init__(
             f"Nobody here is called {person!r}. Ids are those of the people file "
-            "(people_file in the settings) and of those who have signed in."
+            f"(people_file in the settings) and of those who have signed in. {hint}".rstrip()
         )
 
 

@@ -223,6 +223,7 @@ def test_sessions_are_listed_and_ended(kept: Path, say: Say) -> None:
     assert "lena" in said and "ada" not in said
     assert say("sessions", "end", *where)[0] == exits.USAGE
     assert say("sessions", "end", "lena", "--everybody", *where)[0] == exits.USAGE
+    assert say("sessions", "end", "lana", *where) == (0, "lana is not signed in: nothing to end.\n")
     assert say("sessions", "end", "--everybody", *where) == (0, "Ended 2 sessions.\n")
     assert say("sessions", "list", *where) == (0, "Nobody is signed in.\n")
 
@@ -233,6 +234,33 @@ def test_whom_nobody_knows_is_not_disabled(kept: Path, say: Say) -> None:
     assert code == exits.NOT_FOUND and "'lenna'" in said
     assert say("people", "disable", "lena", *where)[0] == 0
     assert "ada" in say("sessions", "list", "--db", "a.db")[1]
+
+
+def test_without_the_people_file_it_is_said_why_nobody_is_known(kept: Path, say: Say) -> None:
+    code, said = say("people", "disable", "lena", "--db", "a.db")
+    assert code == exits.NOT_FOUND and "name the settings with --settings" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, ["adjourn.toml cannot be read (No such file or directory)", "docs/settings.md"]),
+        ("[oidcc]\n", ["unknown field `oidcc`", "Did you mean `oidc`?"]),
+        ('[oidc]\nisuer = "a"\nclient_id = "a"\n', ["Did you mean `issuer`?", "$.oidc"]),
+        ("[[webhooks]]\nsecrets_env = 'A'\n", ["Did you mean `secret_env`?"]),
+        ("nothing_like_it = 1\n", ["`nothing_like_it`. docs/settings.md lists every word."]),
+    ],
+)
+def test_settings_that_cannot_be_read_say_the_next_move(
+    folder: Path, say: Say, text: str | None, words: list[str]
+) -> None:
+    file = folder / "adjourn.toml"
+    file.unlink() if text is None else file.write_text(text)
+
+    code, said = say(*RUN, "--settings", "adjourn.toml")
+
+    assert code == exits.USAGE and said.count("\n") == 1
+    assert not [each for each in words if each not in said]
 
 
 def test_a_people_file_is_named_once(folder: Path, say: Say) -> None:

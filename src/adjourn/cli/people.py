@@ -15,8 +15,9 @@ from rich.text import Text
 from adjourn.access.settings import SessionRules
 from adjourn.cli.exits import UsageError
 from adjourn.cli.settings import read_settings
-from adjourn.cli.text import clock, console, printable, short
+from adjourn.cli.text import clock, console, printable
 from adjourn.engine.clock import SystemClock
+from adjourn.errors import UnknownPersonError
 from adjourn.store.records import Records
 
 LONGEST = 366 * 24 * 60  # minutes
@@ -49,10 +50,24 @@ def _records(database: str) -> Generator[Records]:
         records.close()
 
 
+@contextmanager
+def _reading(people_file: str) -> Generator[None]:
+    """Whoever has not signed in yet is known by the people file alone: where none was read, that
+    is said."""
+    try:
+        yield
+    except UnknownPersonError as error:
+        if people_file:
+            raise
+        hint = "None was read: name the settings with --settings."
+        raise UnknownPersonError(error.person, hint) from None
+
+
 @sessions.command(name="list")
 async def list_sessions(person: str | None = None, /, *, db: Db = "adjourn.db") -> None:
     """List the sessions that last, of one person or of everybody."""
     from adjourn.access.sessions import Sessions
+    from adjourn.dashboard.views.account import browser_name
 
     with _records(db) as records:
         # Each record ends by the rules of its server; none of ours end it sooner.
@@ -70,7 +85,7 @@ async def list_sessions(person: str | None = None, /, *, db: Db = "adjourn.db") 
                 Text(clock(each.began_at), "dim"),
                 Text(clock(each.seen_at), "dim"),
                 Text(printable(each.address)),
-                Text(short(each.browser)),
+                Text(browser_name(each.browser)),
             )
     if table.row_count:
         console().print(table)
@@ -100,7 +115,10 @@ async def end(
         raise UsageError("Say whose sessions end: a person, or --everybody.")
     with _records(db) as records:
         ended = await end_sessions(records, person)
-    print(f"Ended {ended} session{'' if ended == 1 else 's'}.")
+    if ended or person is None:
+        print(f"Ended {ended} session{'' if ended == 1 else 's'}.")
+    else:
+        print(f"{printable(person)} is not signed in: nothing to end.")
 
 
 @people.command
@@ -109,7 +127,7 @@ async def disable(person: str, /, *, db: Db = "adjourn.db", settings: SettingsFi
     from adjourn.access.directory import Directory
 
     file = read_settings(settings).people_file
-    with _records(db) as records:
+    with _records(db) as records, _reading(file):
         await Directory(records, file, SystemClock().now).disable(person)
     print(f"{printable(person)} is out; `adjourn people enable` lets them in again.")
 
@@ -120,6 +138,6 @@ async def enable(person: str, /, *, db: Db = "adjourn.db", settings: SettingsFil
     from adjourn.access.directory import Directory
 
     file = read_settings(settings).people_file
-    with _records(db) as records:
+    with _records(db) as records, _reading(file):
         await Directory(records, file, SystemClock().now).enable(person)
     print(f"{printable(person)} may sign in again.")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 
@@ -43,10 +44,36 @@ def read_settings(file: str | None) -> Settings:
     try:
         given = tomllib.loads(Path(file).read_text("utf-8"))
         return msgspec.convert(given, Settings)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise UsageError(
+            f"{file} cannot be read ({error.strerror}). --settings names the file; "
+            "docs/settings.md shows one."
+        ) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{file} cannot be read as TOML: {error}") from error
     except msgspec.ValidationError as error:
-        raise UsageError(f"{file}: {error}. docs/settings.md lists every word.") from error
+        meant = _meant(str(error))
+        raise UsageError(f"{file}: {error}.{meant} docs/settings.md lists every word.") from error
+
+
+def _meant(said: str) -> str:
+    """The word that was probably meant by one that is not known."""
+    _, unknown, rest = said.partition("unknown field `")
+    word = rest.partition("`")[0]
+    known = [each for each in _words(Settings) if each != word]  # of another table
+    close = get_close_matches(word, known, 1) if unknown else []
+    return f" Did you mean `{close[0]}`?" if close else ""
+
+
+def _words(table: type[msgspec.Struct]) -> list[str]:
+    """The words of this table and of those in it."""
+    found: list[str] = []
+    for field in msgspec.structs.fields(table):
+        found.append(field.encode_name)
+        for inner in (field.type, *get_args(field.type)):
+            if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+                found += _words(inner)
+    return found
 
 
 def secret_variables(settings: Settings) -> list[str]:
