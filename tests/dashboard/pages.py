@@ -201,7 +201,7 @@ class Form:
         fields: dict[str, list[str]] = {}
         for name, value in [*self.fields, *pressed]:
             fields.setdefault(name, []).append(value)
-        http, action = self.page.browser.http, self.element["action"]
+        http, action = self.page.browser.http, self.element.get("action") or self.page.path
         if self.element["method"] == "get":
             return self.page.browser.arrive(http.get(action, params=fields))
         return self.page.browser.arrive(http.post(action, data=fields))

@@ -28,6 +28,7 @@ from adjourn import (
     rechecking,
     role,
 )
+from adjourn.access.gate import Gate
 from adjourn.approvals.people import DEMO_PEOPLE, Authenticator, LocalPeople, Person
 from adjourn.dashboard import create_dashboard
 from adjourn.engine.clock import SystemClock
@@ -164,8 +165,9 @@ class Site:
         asked: Authenticator = self.people
         if authenticator is not None:
             asked = authenticator(self.address)
-        self.dashboard = create_dashboard(self.client, asked)
-        api = create_app(self.client, asked)
+        links = asked.links if isinstance(asked, Gate) else None
+        self.dashboard = create_dashboard(self.client, asked, links_made_by=links)
+        api = create_app(self.client, asked, links_made_by=links)
         api.mount("/", self.dashboard)
         self._ready = threading.Event()
         self._server = Server(api, self._ready.set)

@@ -79,6 +79,36 @@ def test_what_was_typed_is_there_again_after_signing_in_again(
     assert row.status == "approved" and row.decided_by == ["lena"]
 
 
+def test_a_signed_link_keeps_what_was_typed_as_well(one: SignedSite, lena: Keeper) -> None:
+    id = one.site.ask(fresh_sign_in="5m")
+    token, _ = one.site.run(one.door.links.make("lena", id, 1, "approve"))
+
+    page = lena.open(f"/links/{token}").form("approve").fill(comment="I saw the photo.").send()
+    assert page.status == 403 and "Sign in again to do this" in page.main
+    assert one.site.row(id).status == "open"
+    page = signs_in_again(one, lena, page)
+
+    assert page.path.startswith(f"/approvals/{id}?")
+    assert typed(page, "comment") == "I saw the photo."
+    assert page.form("approve").send().status == 200
+    assert one.site.row(id).status == "approved"
+
+
+def test_what_was_typed_at_a_link_that_came_too_late_is_shown(
+    one: SignedSite, lena: Keeper
+) -> None:
+    id = one.site.ask()
+    token, _ = one.site.run(one.door.links.make("lena", id, 1, "reject"))
+    form = lena.open(f"/links/{token}").form("reject").fill(comment="The photo is another one.")
+    sends(lena, id)
+
+    page = form.send()
+
+    assert page.status == 410 and "no longer good" in page.main
+    assert "The photo is another one." in page.main
+    assert one.site.row(id).status == "approved"
+
+
 def test_signing_in_again_is_asked_of_whoever_was_let_through_silently(
     one: SignedSite, lena: Keeper
 ) -> None:

@@ -163,7 +163,7 @@ async def _explained(visit: Visit, id: str, way: Way, form: Form, error: Adjourn
     draft = Draft(form)
     match error:
         case UpdateForbiddenError() if error.details.get("rule") == STALE:
-            trouble = await _asks_again(visit, id, way, form, error)
+            trouble = await asks_again(visit, id, way, form, error)
         case UpdateForbiddenError():
             text = f"{error.reason} Nothing changed."
             trouble = Trouble("no", "lock", "You may not do this", plain(text))
@@ -177,7 +177,7 @@ async def _explained(visit: Visit, id: str, way: Way, form: Form, error: Adjourn
     return await _refused(visit, id, way, problem_of(error)[0], trouble, draft)
 
 
-async def _asks_again(
+async def asks_again(
     visit: Visit, id: str, way: Way, form: Form, error: UpdateForbiddenError
 ) -> Trouble:
     """They signed in too long ago for this. What they typed waits until they are back."""
@@ -190,8 +190,8 @@ async def _asks_again(
         "warn",
         "lock",
         "Sign in again to do this",
-        f"It is approved within {_span_of(error)} of a sign-in. Nothing changed, and what you "
-        "typed is kept.",
+        f"Whoever approves this has signed in within {_span_of(error)} before. Nothing changed, and "
+        "what you typed is kept.",
         sign_in=page_link(id, way, kept="yes" if kept else ""),
     )
 

@@ -20,7 +20,10 @@ from adjourn.approvals.text import plain
 from adjourn.client.approvals import ApprovalView
 from adjourn.dashboard.body import PREFIX, Form, form_of
 from adjourn.dashboard.desk import Visit, visit_of
+from adjourn.dashboard.drawn import kept_texts
+from adjourn.dashboard.kept import STALE
 from adjourn.dashboard.problems import problem_of, problem_page
+from adjourn.dashboard.routes.actions import asks_again
 from adjourn.dashboard.routes.approvals import page_link
 from adjourn.dashboard.routes.panels import Trouble
 from adjourn.dashboard.views.act import check_first, field_errors, sent_action
@@ -29,6 +32,7 @@ from adjourn.errors import (
     AdjournError,
     InstanceFinishedError,
     UpdateConflictError,
+    UpdateForbiddenError,
     UpdateInvalidError,
     UpdateRefusedError,
     WrongStateError,
@@ -38,6 +42,10 @@ router = APIRouter()
 
 GONE = 410
 OVER = "What it was made for has changed since, or was decided: this is how it stands now."
+NO_LINK = (
+    "A part of it is missing, or something in it was changed on its way. Copy all of it, or decide "
+    "in the inbox."
+)
 
 
 @router.api_route("/links/{token}", methods=["GET", "HEAD"])
@@ -49,7 +57,7 @@ async def open_link(request: Request, token: str) -> Response:
         return found
     view = await visit.client.approvals.get(found.approval, by=visit.actor)
     if not _stands(found, view):
-        return _over(visit, view, Trouble("warn", "swap", "This link is no longer good", OVER))
+        return _over(visit, view, _changed())
     return _page(visit, view, found, 200)
 
 
@@ -64,7 +72,7 @@ async def follow(request: Request, token: str) -> Response:
     form = _bound(await form_of(request), found)
     view = await visit.client.approvals.get(found.approval, by=visit.actor)
     if not _stands(found, view):
-        return _over(visit, view, Trouble("warn", "swap", "This link is no longer good", OVER))
+        return _over(visit, view, _changed(form))
     by = msgspec.structs.replace(visit.actor, channel="link")
     sent = sent_action(form, view, visit.now, visit.desk.hold_above)
     try:
@@ -77,7 +85,7 @@ async def follow(request: Request, token: str) -> Response:
     except UpdateInvalidError as error:
         return _page(visit, view, found, 422, Draft(form, field_errors(error)))
     except (UpdateRefusedError, WrongStateError, InstanceFinishedError) as error:
-        return await _refused(visit, found, error)
+        return await _refused(visit, found, form, error)
     link = page_link(found.approval, visit.way(), done=found.approval, said=found.action)
     return RedirectResponse(link, 303)
 
@@ -92,11 +100,14 @@ async def _found(visit: Visit, token: str) -> Link | Response:
         link, ended = await links.read(token), False
     except LinkRefusedError as error:
         if error.link is None:
-            return await problem_page(visit.request, 404, "This is no link of ours", str(error))
+            return await problem_page(visit.request, 404, "This is no link of ours", NO_LINK)
         link, ended = error.link, True
     if link.person != visit.actor.id:
         heading = "This link was made for somebody else"
-        text = "It is of use to that person alone, and tells nobody else what it is about."
+        text = (
+            "It is of use to that person alone, and tells nobody else what it is about. If that is "
+            "you, sign out, and come in by the account that it was made for."
+        )
         return await problem_page(visit.request, 403, heading, text)
     if not ended:
         return link
@@ -126,14 +137,25 @@ def _bound(form: Form, link: Link) -> Form:
     return Form([*kept, ("do", link.action), ("version", str(link.version))])
 
 
-async def _refused(visit: Visit, link: Link, error: AdjournError) -> Response:
-    """How it stands, and why this was not done."""
+async def _refused(visit: Visit, link: Link, form: Form, error: AdjournError) -> Response:
+    """How it stands, why this was not done, and what they had written."""
     view = await visit.client.approvals.get(link.approval, by=visit.actor)
-    if isinstance(error, UpdateConflictError | InstanceFinishedError):
-        return _over(visit, view, Trouble("warn", "swap", "This link is no longer good", OVER))
     status, heading = problem_of(error)
-    said = error.reason if isinstance(error, UpdateRefusedError) else str(error)
-    return _over(visit, view, Trouble("no", "lock", heading, f"{plain(said)}"), status)
+    if isinstance(error, UpdateConflictError | InstanceFinishedError):
+        return _over(visit, view, _changed(form))
+    if isinstance(error, UpdateForbiddenError) and error.details.get("rule") == STALE:
+        trouble = await asks_again(visit, link.approval, visit.way(), form, error)
+    else:
+        said = error.reason if isinstance(error, UpdateRefusedError) else str(error)
+        trouble = Trouble("no", "lock", heading, f"{plain(said)}")
+    if not trouble.sign_in:  # else it waits for them
+        trouble = replace(trouble, kept=kept_texts(form))
+    return _over(visit, view, trouble, status)
+
+
+def _changed(form: Form | None = None) -> Trouble:
+    kept = [] if form is None else kept_texts(form)
+    return Trouble("warn", "swap", "This link is no longer good", OVER, kept=kept)
 
 
 def _over(visit: Visit, view: ApprovalView, trouble: Trouble, status: int = GONE) -> Response:
