@@ -135,7 +135,11 @@ class Doorway:
     def _check_host(self, headers: Headers) -> None:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or hosts[0].lower() not in self.hosts:
-            raise RefusedRequestError(421, "This server is not asked for by that Host.")
+            raise RefusedRequestError(
+                421,
+                "This server is not asked for by that Host. Ask by the address in its public_url, "
+                "or add this one to hosts in its settings.",
+            )
 
     def _check_local_act(self, headers: Headers) -> None:
         own = f"http://{headers['host'].lower()}"
