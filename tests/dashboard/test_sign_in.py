@@ -102,6 +102,28 @@ def test_the_account_page_says_who_i_am_and_where_i_am_signed_in(one: SignedSite
     assert is_in(browser) and not is_in(other)
 
 
+def test_whoever_has_no_role_is_offered_nothing_that_they_may_not_see(one: SignedSite) -> None:
+    vic, lena = one.signed_in("vic"), one.signed_in()
+
+    assert not vic.open("/").root.all("a", href="/instances")
+    assert lena.open("/").root.all("a", href="/instances")
+    page = vic.open("/instances")
+    assert page.status == 403 and "Whoever runs this server can give you others" in page.main
+    account = vic.open("/account").main
+    assert "What is addressed to you, and what you asked for" in account
+    assert "What your roles show you" not in account
+
+
+def test_the_sign_in_page_says_where_it_leads_and_offers_no_help_for_what_is_behind_it(
+    one: SignedSite,
+) -> None:
+    asked, plain = one.browser().open("/sign-in?back=/approvals/a"), one.browser().open("/sign-in")
+
+    assert "the page that you asked for" in asked.main
+    assert "the page that you asked for" not in plain.main
+    assert not plain.root.all("a", href="/help")
+
+
 def test_out_of_office_and_back(one: SignedSite) -> None:
     lena, omar = one.signed_in(), one.signed_in("omar")
     day = (one.now() + timedelta(days=5)).date().isoformat()

@@ -63,6 +63,7 @@ def test_what_was_typed_is_there_again_after_signing_in_again(
 ) -> None:
     id = one.site.ask(fresh_sign_in="5m")
 
+    assert "has signed in within 5 min before" in lena.open(f"/approvals/{id}?tab=why").main
     page = sends(lena, id, comment="I saw the photo.", field_amount="450.00")
     assert page.status == 403 and "Sign in again to do this" in page.main
     assert typed(page, "comment") == "I saw the photo."

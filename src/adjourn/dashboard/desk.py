@@ -104,6 +104,7 @@ class Visit:
             "place": place,
             "me": self.names.face(self.actor.id),
             "people": self.desk.switchable,
+            "operator": self.operator,
         }
         return rendered(self.desk, template, {**frame, **words}, status)
 
@@ -166,6 +167,7 @@ def nobody_words(request: Request, title: str) -> dict[str, Any]:
         "page_class": "",
         "me": None,
         "people": [],
+        "operator": desk_of(request).gate is None,
         "places": desk_of(request).places,
         "switchable": isinstance(desk_of(request).people, LocalPeople),
         "signs_in": desk_of(request).gate is not None,

@@ -65,7 +65,10 @@ STATUS: Mapping[type[AdjournError], tuple[int, str]] = {
 """By class; a class that is not here is answered as the nearest one that it derives from."""
 
 TOLD = {
-    403: ("You may not do this", "Your roles do not allow it."),
+    403: (
+        "You may not do this",
+        "Your roles do not reach so far. Whoever runs this server can give you others.",
+    ),
     404: ("There is nothing here", "It does not exist, or you may not see it."),
     405: ("There is nothing here", "This address answers other requests only."),
     408: ("It took too long", "Send it again."),

@@ -190,8 +190,8 @@ async def asks_again(
         "warn",
         "lock",
         "Sign in again to do this",
-        f"Whoever approves this has signed in within {_span_of(error)} before. Nothing changed, and "
-        "what you typed is kept.",
+        f"Whoever approves this has signed in within {_span_of(error)} before. "
+        "Nothing changed, and what you typed is kept.",
         sign_in=page_link(id, way, kept="yes" if kept else ""),
     )
 

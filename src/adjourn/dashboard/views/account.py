@@ -129,6 +129,8 @@ def _way_in(gate: Gate, here: Session | None) -> str:
 
 
 def _reach(visit: Visit) -> str:
+    if not visit.actor.roles:
+        return "What is addressed to you, and what you asked for"
     tenant, queues = visit.actor.tenant, visit.actor.queues
     told = f"What belongs to the tenant {plain(tenant)}"
     if tenant in ("", EVERY_TENANT):

@@ -141,6 +141,11 @@ def reasons(view: ApprovalView, names: Names, actor: Actor, now: datetime) -> li
         text = f"{counted(request.need, 'different person')} must approve the very same values; "
         text = text.replace("persons", "people") + "an edit starts the count again."
         found.append(Reason("How many", text))
+    if request.fresh_sign_in is not None:
+        within = span_of(request.fresh_sign_in)
+        found.append(
+            Reason("Signing in", f"Whoever approves it has signed in within {within} before.")
+        )
     found.append(Reason("If nobody answers", _chase(view, names, now)))
     if request.recheck is not None:
         text = "The facts are fetched again before the effect. If they changed, nothing is done."
