@@ -11,6 +11,8 @@ from typing import Any, Union, get_args, get_origin
 
 import msgspec
 
+from adjourn.access.directory import people_in
+from adjourn.approvals.people import Person
 from adjourn.cli.settings import Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -84,6 +86,19 @@ def test_the_example_can_be_read(tmp_path: Path) -> None:
     settings = read_settings(str(tmp_path / "adjourn.toml"))
 
     assert settings.oidc is not None and settings.session.idle_minutes == 30
+
+
+def test_the_people_file_is_as_it_is_read() -> None:
+    access = (PAGE.parent / "access.md").read_text("utf-8")
+    part = access.partition("## The people file")[2].partition("\n## ")[0]
+
+    (example,) = re.findall(r"```json\n(.*?)```", part, re.DOTALL)
+    (lena,) = people_in(example.encode(), "people.json")
+    first = [line.split(" | ")[0] for line in part.splitlines() if line.startswith("| `")]
+    words = [word for cell in first for word in re.findall(r"`(\w+)`", cell)]
+
+    assert lena.roles == ["approver"]
+    assert sorted(words) == sorted(Person.__struct_fields__)
 
 
 def test_each_links_heading_is_there() -> None:
