@@ -126,7 +126,7 @@ def run(
         A JSON file of those who may act: a list of objects with id, name, title, groups, roles
         and accounts (who they are in other channels); five made-up people without it.
     settings
-        A TOML file that says how people sign in, and who they are.
+        A TOML file: how people sign in, who they are, mail, webhooks, limits (docs/settings.md).
     """
     from adjourn.cli import run as running  # the server is slow to import, and only this needs it
 
