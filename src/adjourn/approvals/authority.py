@@ -175,8 +175,8 @@ def acts_for(
 def refuse_a_stale_sign_in(
     request: ApprovalRequest, action: Action, actor: Actor, at: datetime
 ) -> None:
-    """Whoever approves what asks for it has signed in lately. Clocks differ a little; a sign-in that
-    is further ahead than the span is none.
+    """Whoever approves what asks for it has signed in lately. Clocks differ a little; a sign-in
+    that is further ahead than the span is none.
 
     Raises: Refusal (forbidden); its details say `within` how many seconds.
     """
