@@ -1,9 +1,10 @@
 """A customer comes in from the shop, and leaves, in a real browser."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from playwright.sync_api import Request, expect
+from playwright.sync_api import Error, Request, expect
 
 from apps.support_agent.tests.door.house import House
 from apps.support_agent.tests.web.place import AMINA
@@ -65,9 +66,10 @@ def test_a_page_that_is_open_is_left_when_the_session_ends(house: House, visitor
     page.goto(f"/chat/talks/{talk_id}")
     page.get_by_role("textbox").fill("What I was writing")
 
-    house.clock.advance(hours=13)
     with came.watch.expecting("status of"):
-        page.get_by_role("textbox").press("Enter")
+        house.clock.advance(hours=13)
+        with suppress(Error):  # the page may have left by itself before anything is sent
+            page.get_by_role("textbox").press("Enter", timeout=2_000)
         expect(page.get_by_role("heading", name="Sign in at the shop")).to_be_visible()
 
 
