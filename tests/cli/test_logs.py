@@ -27,7 +27,7 @@ Begin = Callable[..., io.StringIO]
 def begin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
     """Logging as a new process finds it, set up for these settings; what is written comes back."""
     root, own = logging.getLogger(), logging.getLogger("tests.of.logs")
-    access, last = logging.getLogger("adjourn.access"), logging.lastResort
+    access, last = logging.getLogger("adjourn.access.requests"), logging.lastResort
     before = root.level, access.level
     written = io.StringIO()
     monkeypatch.setenv("CANARY_IN", CANARY)
@@ -134,17 +134,18 @@ def test_a_line_of_text_says_when_how_bad_and_who(begin: Begin) -> None:
     assert at.endswith("Z") and len(at) == len("2026-11-23T10:00:00.000Z")
 
 
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
 @pytest.mark.parametrize(
     ("access", "signed_in", "written"),
     [(None, False, False), (None, True, True), (False, True, False), (True, False, True)],
 )
 def test_requests_are_logged_where_people_sign_in_or_where_it_is_asked(
-    begin: Begin, access: bool | None, signed_in: bool, written: bool
+    begin: Begin, access: bool | None, signed_in: bool, written: bool, level: str
 ) -> None:
-    logging.getLogger("adjourn.access").setLevel(logging.NOTSET)
-    begin(given(access=access), signed_in)
+    begin(given(access=access, level=level), signed_in)
 
-    assert logging.getLogger("adjourn.access").isEnabledFor(logging.INFO) is written
+    assert logging.getLogger("adjourn.access.requests").isEnabledFor(logging.INFO) is written
+    assert not logging.getLogger("adjourn.access").isEnabledFor(logging.DEBUG) or level == "debug"
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -152,7 +153,9 @@ def test_a_request_is_a_line_like_any_other(begin: Begin, form: str) -> None:
     written = begin(given(format=form), True)
     line = {"method": "GET", "route": "/a", "actor": CANARY, "ms": 1.5}
 
-    logging.getLogger("adjourn.access").info("%s", json.dumps(line), extra={"access": line})
+    logging.getLogger("adjourn.access.requests").info(
+        "%s", json.dumps(line), extra={"access": line}
+    )
 
     told = json.loads(written.getvalue()[written.getvalue().index("{") :])
     assert told["route"] == "/a" and told["actor"] == "[redacted]"

@@ -79,7 +79,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    log, handler = logging.getLogger("adjourn.access"), Lines()
+    log, handler = logging.getLogger("adjourn.access.requests"), Lines()
     log.addHandler(handler)
     before = log.level
     log.setLevel(logging.INFO)
@@ -272,12 +272,35 @@ def ask(app: AccessLog, more: dict[str, Any]) -> None:
     asyncio.run(app(scope, receive, send))
 
 
-@pytest.mark.slow
-def test_without_anybody_who_reads_it_nothing_is_written(
+def told_by_the_server(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [each.getMessage() for each in caplog.records if each.name == "adjourn.server"]
+
+
+def test_a_request_that_is_refused_is_written_once(
+    http: httpx.Client, lines: Lines, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "adjourn.server")
+
+    answer = http.get("/api/none/of/it")
+
+    assert lines.after(0)["request"] == answer.headers["x-request-id"]
+    assert told_by_the_server(caplog) == []
+
+
+def test_where_requests_are_not_written_the_id_of_a_refusal_leads_somewhere(
     http: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.WARNING, "adjourn.access")
+    caplog.set_level(logging.WARNING, "adjourn.access.requests")
+    caplog.set_level(logging.INFO, "adjourn.server")
 
-    http.get("/healthz")
+    good = http.get("/healthz")
+    none = http.get(f"/none/{CANARY}?{CANARY}")
+    refused = http.get("/healthz", headers={"Host": f"{CANARY}.example"})
 
-    assert not [each for each in caplog.records if each.name == "adjourn.access"]
+    assert (good.status_code, none.status_code, refused.status_code) == (200, 404, 421)
+    ids = [each.headers["x-request-id"] for each in (good, none, refused)]
+    assert not any('"GET"' in line for line in caplog.messages if any(id in line for id in ids))
+    assert told_by_the_server(caplog) == [
+        f"request {ids[1]}: 404 for GET no route",
+        f"request {ids[2]}: 421 for GET no route",
+    ]

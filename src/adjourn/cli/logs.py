@@ -26,8 +26,10 @@ def protect(app: Adjourn, settings: Settings, *, signed_in: bool) -> None:
     for handler in _handlers():
         handler.addFilter(hiding)
     access = settings.log.access
-    if signed_in if access is None else access:
-        logging.getLogger("adjourn.access").setLevel(logging.INFO)
+    # Of its own, so that neither says anything of the other: these lines, and what Adjourn tells.
+    wanted = signed_in if access is None else access
+    requests = logging.getLogger("adjourn.access.requests")
+    requests.setLevel(logging.INFO if wanted else logging.WARNING)
 
 
 def _handlers() -> set[logging.Handler]:

@@ -15,10 +15,12 @@ from typing import Any, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adjourn.engine.clock import new_id
 from adjourn.model.actor import Actor
+from adjourn.server.guard import KNOWN_METHODS
+from adjourn.server.problems import request_id
 
-log = logging.getLogger("adjourn.access")
+log = logging.getLogger("adjourn.access.requests")
+_server = logging.getLogger("adjourn.server")
 
 PATH_LIMIT = 200  # characters of a path that no route answered
 _LONG = re.compile(r"[^/]{21,}")
@@ -27,7 +29,11 @@ _LONG = re.compile(r"[^/]{21,}")
 
 class AccessLog:
     """ASGI middleware around all others: it names each request (`request_id` of the scope's state)
-    and logs it to `adjourn.access`, at INFO, when it has been answered."""
+    and logs it to `adjourn.access.requests`, at INFO, when it has been answered.
+
+    Where those lines are turned off, `adjourn.server` still has one, at INFO, for what was
+    refused: whoever is answered so is given an id, and somebody must be able to look it up.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -36,11 +42,7 @@ class AccessLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        state = scope.setdefault("state", {})
-        state.setdefault("request_id", new_id())
-        if not log.isEnabledFor(logging.INFO):
-            await self._app(scope, receive, send)
-            return
+        request_id(scope)
         path, root = str(scope["path"]), str(scope.get("root_path", ""))
         clock = asyncio.get_running_loop().time
         status, began = 0, clock()
@@ -49,6 +51,8 @@ class AccessLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if status >= 400 and not log.isEnabledFor(logging.INFO):
+                    _note(scope, status)  # before whoever was refused can ask for it
             await send(message)
 
         try:
@@ -57,8 +61,8 @@ class AccessLog:
             status = status or 500
             raise
         finally:
-            route = route_of(scope, path, root)
-            _write(scope, route, status, (clock() - began) * 1000)
+            if log.isEnabledFor(logging.INFO):
+                _write(scope, route_of(scope, path, root), status, (clock() - began) * 1000)
 
 
 def _write(scope: Scope, route: str, status: int, milliseconds: float) -> None:
@@ -75,6 +79,14 @@ def _write(scope: Scope, route: str, status: int, milliseconds: float) -> None:
         "peer": client[0] if client else None,
     }
     log.info("%s", json.dumps(line), extra={"access": line})
+
+
+def _note(scope: Scope, status: int) -> None:
+    """Who has turned the lines off gets no word of a stranger either: no path that nothing
+    answered, no method that nobody knows."""
+    method = scope["method"] if scope["method"] in KNOWN_METHODS else "?"
+    route = getattr(scope.get("route"), "path", "no route")
+    _server.info("request %s: %d for %s %s", scope["state"]["request_id"], status, method, route)
 
 
 def route_of(scope: Scope, path: str, root: str) -> str:

@@ -10,7 +10,6 @@ no `X-Forwarded-*` header has a say in it.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,12 +20,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adjourn.access.settings import Access
 from adjourn.approvals.people import Authenticator
-from adjourn.engine.clock import new_id
 from adjourn.errors import AdjournError, RefusedAddressError
 from adjourn.model.hosts import is_loopback
-from adjourn.server.problems import problem_response
-
-_log = logging.getLogger("adjourn.server")
+from adjourn.server.problems import problem_response, request_id
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 KNOWN_METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
@@ -256,10 +252,11 @@ def _port(host: str) -> int | None:
 
 
 class Guard:
-    """ASGI middleware, the outermost: asks `Doorway.check` before anything else looks at a request.
+    """ASGI middleware in front of all but the log: asks `Doorway.check` before anything else looks
+    at a request.
 
-    Each request gets an id, which stands in its answer as `x-request-id`, in every problem, and in
-    the log beside whatever was refused or went wrong.
+    Each request has an id, which stands in its answer as `x-request-id`, in every problem, and in
+    the log.
     """
 
     def __init__(self, app: ASGIApp, doorway: Doorway) -> None:
@@ -274,8 +271,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        id = new_id()
-        scope.setdefault("state", {})["request_id"] = id
+        id = request_id(scope)
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -283,8 +279,6 @@ class Guard:
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
                 headers["x-request-id"] = id
-                if message["status"] >= 400:
-                    _note(scope, message["status"], id)
             await send(message)
 
         try:
@@ -300,10 +294,3 @@ class Guard:
         if target > TARGET_BYTES:
             raise RefusedRequestError(414, f"At most {TARGET_BYTES:,} bytes of address are read.")
         self._doorway.check(scope["method"], scope["path"], Headers(scope=scope))
-
-
-def _note(scope: Scope, status: int, id: str) -> None:
-    """The line of the log that an answer's id leads to: the route, and no word of a stranger."""
-    method = scope["method"] if scope["method"] in KNOWN_METHODS else "?"
-    route = getattr(scope.get("route"), "path", "no route")
-    _log.info("request %s: %d for %s %s", id, status, method, route)

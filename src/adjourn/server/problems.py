@@ -127,7 +127,7 @@ def _title_of(kind: type[AdjournError], status: int) -> str:
 
 
 def request_id(scope: Scope) -> str:
-    """The id that the guard gave this request; without a guard in front, a new one."""
+    """The id of this request: whoever asks for it first gives it one."""
     return str(scope.setdefault("state", {}).setdefault("request_id", new_id()))
 
 
