@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from adjourn.access import oidc
 from adjourn.access.arrivals import own_id
 from adjourn.access.oidc import NEVER, SPACE, SignIn
 from adjourn.access.sessions import Session
@@ -41,6 +42,30 @@ def test_whoever_signs_in_comes_back_to_where_they_were_going(one: Rig) -> None:
     person = one.directory.find(signed_in.person)
     assert person is not None and person.name == "Ada Lovelace"
     assert person.accounts == {"oidc": account} and person.roles == [] and person.groups == []
+
+
+def test_sign_ins_that_nobody_goes_on_with_fill_no_file_and_keep_nobody_out(
+    one: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may begin one. Those that began first make room, so whoever is on their way now is
+    not the one who pays for it."""
+    monkeypatch.setattr(oidc, "OPEN_LIMIT", 5)
+
+    async def flood() -> int:
+        for _ in range(12):
+            one.clock.advance(seconds=1)
+            await one.oidc.begin("/")
+        return len(await one.records.all(SPACE, SignIn))
+
+    async def story() -> None:
+        assert await flood() == 5
+        query, cookie = await one.begin("/mine")
+        for _ in range(4):
+            one.clock.advance(seconds=1)
+            await one.oidc.begin("/")
+        assert (await one.oidc.finish(cookie, query))[1] == "/mine"
+
+    run(story())
 
 
 def test_the_browser_is_sent_with_a_challenge_and_nothing_that_must_stay_here(one: Rig) -> None:

@@ -17,7 +17,7 @@ from adjourn.server.guard import WrongAddressError
 from adjourn.server.limits import ACTS, FAILURES, Counters, Rates
 from tests.safety.doors import KEY, NAME, ORIGIN, Clock, DoorSite
 
-LIMITS = Limits(acts=5, acts_of_address=12, failures=4, links=3, open_of_address=6)
+LIMITS = Limits(acts=5, acts_of_address=12, failures=4, links=3, open_of_address=6, sign_ins=2)
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +112,21 @@ def test_guessing_at_what_only_one_was_given_ends_in_429(tight: DoorSite, path: 
         tried = [http.get(path).status_code for _ in range(6)]
 
     assert tried[:4] == [404] * 4 and tried[4:] == [429, 429]
+
+
+def test_sign_ins_that_begin_are_counted_by_address_and_looking_at_the_page_is_not(
+    tight: DoorSite,
+) -> None:
+    with tight.as_() as http:
+        begun = [http.post("/sign-in", data={"back": "/"}).status_code for _ in range(3)]
+        looked = [http.get("/sign-in").status_code for _ in range(2)]
+
+    assert 429 not in begun[:2] and begun[2] == 429
+    assert 429 not in looked  # there is no such page where nobody has a provider
+    assert 429 not in acts(tight, 1)  # who is signed in goes on
+    tight.clock.advance(seconds=60)
+    with tight.as_() as http:
+        assert http.post("/sign-in", data={"back": "/"}).status_code != 429
 
 
 def test_links_are_counted_by_whom_they_are_for(tight: DoorSite) -> None:

@@ -167,3 +167,24 @@ def test_what_was_deleted_is_nowhere_in_the_file(tmp_path: Path) -> None:
 
     for file in tmp_path.iterdir():
         assert b"canary" not in file.read_bytes()
+
+
+def test_where_there_are_as_many_as_may_be_those_that_end_first_make_room(tmp_path: Path) -> None:
+    async def story() -> None:
+        hands = Hands()
+        async with opened(tmp_path / "a", hands) as records:
+            await records.put("others", "o", Note("not of these"), ends_at=NOON + timedelta(1))
+            for number in (5, 1, 4, 2, 3):
+                ends_at = NOON + timedelta(minutes=number)
+                await records.put("notes", str(number), Note("x"), ends_at=ends_at, most=3)
+            assert list(await records.all("notes", Note)) == ["3", "4", "5"]
+            # Over one that is there nobody makes room; what has ended counts for nothing.
+            await records.put("notes", "4", Note("y"), ends_at=NOON + timedelta(minutes=4), most=3)
+            assert list(await records.all("notes", Note)) == ["3", "4", "5"]
+            hands.at = NOON + timedelta(minutes=3)
+            later = NOON + timedelta(hours=1)
+            await records.put("notes", "6", Note("z"), ends_at=later, most=3)
+            assert list(await records.all("notes", Note)) == ["4", "5", "6"]
+            assert await records.get("others", "o", Note) is not None
+
+    asyncio.run(story())

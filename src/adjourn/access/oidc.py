@@ -49,6 +49,9 @@ create_s256_code_challenge: Callable[[str], str] = _rfc7636.create_s256_code_cha
 
 SPACE = "sign-ins"
 SIGNING_IN_SECONDS = 600
+OPEN_LIMIT = 5_000
+"""Sign-ins that may be under way at once: anybody may begin one, so those that began first make
+room. `limits.sign_ins` keeps one address from being all of them."""
 COOKIE = "__Host-adjourn-signing-in"
 CALLBACK = "/sign-in/callback"
 NEVER = datetime.fromtimestamp(0, UTC)
@@ -113,7 +116,7 @@ class OpenId:
         )
         cookie = secrets.token_urlsafe(32)
         ends_at = begun.begun_at + timedelta(seconds=SIGNING_IN_SECONDS)
-        await self._records.put(SPACE, _key(cookie), begun, ends_at=ends_at)
+        await self._records.put(SPACE, _key(cookie), begun, ends_at=ends_at, most=OPEN_LIMIT)
         return self._address(metadata.authorization_endpoint, begun), cookie
 
     def _address(self, endpoint: str, begun: SignIn) -> str:

@@ -66,6 +66,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A minute, of all who come from one address."""
     failures: Annotated[int, msgspec.Meta(ge=1)] = 30
     """A minute, of one address: sign-ins that fail, wrong keys, links that are none."""
+    sign_ins: Annotated[int, msgspec.Meta(ge=1)] = 300
+    """A minute, of one address: sign-ins that begin, each of which is kept for ten minutes."""
     links: Annotated[int, msgspec.Meta(ge=1)] = 60
     """A minute: signed links made for one person, or asked for by one key."""
     open_of_address: Annotated[int, msgspec.Meta(ge=1)] = 500

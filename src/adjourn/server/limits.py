@@ -1,8 +1,9 @@
 """How often one caller may ask, where people sign in.
 
-Counted are what acts, by who acts and by the address that it comes from; failed sign-ins, wrong
-keys and links that are none, by address; and links, by whom they are for. The counters are in
-memory and as many as they may be at most, whoever asks: a restart forgets them, and that is all.
+Counted are what acts, by who acts and by the address that it comes from; sign-ins that begin and
+that fail, wrong keys and links that are none, by address; and links, by whom they are for. The
+counters are in memory and as many as they may be at most, whoever asks: a restart forgets them, and
+that is all.
 """
 
 from __future__ import annotations
@@ -25,11 +26,14 @@ from adjourn.server.guard import SAFE_METHODS, WrongAddressError
 from adjourn.server.problems import problem_response, request_id
 
 COUNTERS_LIMIT = 50_000  # then those that end first are forgotten
+BEGINNING = "/sign-in"
+"""Where a sign-in begins, which is written down for somebody who is nobody yet."""
 PROVING = ("/sign-in", "/set-up", "/links/")
 """Paths below which somebody proves who they are, or shows what only they were given."""
 
 ACTS = "acts"
 FAILURES = "failures"
+SIGN_INS = "sign-ins"
 LINKS = "links"
 
 
@@ -111,6 +115,7 @@ class Rates:
             (ACTS, "identity"): RateLimitItemPerMinute(limits.acts),
             (ACTS, "address"): RateLimitItemPerMinute(limits.acts_of_address),
             (FAILURES, "address"): RateLimitItemPerMinute(limits.failures),
+            (SIGN_INS, "address"): RateLimitItemPerMinute(limits.sign_ins),
             (LINKS, "identity"): RateLimitItemPerMinute(limits.links),
         }
         self.open_of_address = limits.open_of_address
@@ -194,6 +199,8 @@ class ByAddress:
                 self._rates.check(FAILURES, "address", address)
             if scope["method"] not in SAFE_METHODS:
                 self._rates.count(ACTS, "address", address)
+                if scope["path"] == BEGINNING:
+                    self._rates.count(SIGN_INS, "address", address)
         except TooManyRequestsError as error:
             await _refuse(error, scope, receive, send)
             return

@@ -39,6 +39,12 @@ _PUT = """
     INSERT INTO records (space, key, value, ends_at) VALUES (?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET value = excluded.value, ends_at = excluded.ends_at
 """
+_MAKE_ROOM = """
+    DELETE FROM records WHERE space = :space AND key IN (
+        SELECT key FROM records WHERE space = :space ORDER BY ends_at NULLS LAST
+        LIMIT max(0, (SELECT count(*) FROM records WHERE space = :space) - :most)
+    )
+"""
 
 
 class Records:
@@ -79,10 +85,23 @@ class Records:
         return await self._do(read)
 
     async def put(
-        self, space: str, key: str, value: Any, *, ends_at: datetime | None = None
+        self,
+        space: str,
+        key: str,
+        value: Any,
+        *,
+        ends_at: datetime | None = None,
+        most: int | None = None,
     ) -> None:
-        """Write it, over whatever was there."""
-        await self._do(lambda: self._write(space, key, value, ends_at))
+        """Write it, over whatever was there. Where the space then holds more than `most`, those
+        that end first are deleted."""
+
+        def put() -> None:
+            self._write(space, key, value, ends_at)
+            if most is not None:
+                self._connection.execute(_MAKE_ROOM, {"space": space, "most": most})
+
+        await self._do(put)
 
     async def add(
         self, space: str, key: str, value: Any, *, ends_at: datetime | None = None
