@@ -20,6 +20,7 @@ from adjourn.access.directory import Directory
 from adjourn.access.sessions import COOKIE, Sessions, SignedIn
 from adjourn.access.settings import SessionRules
 from adjourn.cli import exits, main
+from adjourn.cli.settings import read_settings
 from adjourn.cli.signing_in import sweep
 from adjourn.engine.clock import SystemClock
 from adjourn.store.records import Records
@@ -270,6 +271,56 @@ def test_a_people_file_is_named_once(folder: Path, say: Say) -> None:
     (folder / "local.toml").write_text('people_file = "people.json"\n')
     code, said = say(*both, "local.toml")
     assert code == exits.USAGE and "use one" in said
+
+
+@pytest.mark.parametrize("cwd", ["etc", "."])
+def test_files_that_settings_name_stand_beside_the_settings(
+    folder: Path, say: Say, monkeypatch: pytest.MonkeyPatch, cwd: str
+) -> None:
+    """Wherever the command is called from: a service manager calls it from somewhere else."""
+    etc = folder / "etc"
+    etc.mkdir()
+    (etc / "adjourn.toml").write_text(SETTINGS)
+    (etc / "people.json").write_text(f"[{ADA}]")
+    Records(folder / "a.db.access", Clock()).close()
+    monkeypatch.chdir(folder / cwd)
+    settings = "adjourn.toml" if cwd == "etc" else "etc/adjourn.toml"
+    where = ("--db", str(folder / "a.db"), "--settings", settings)
+
+    assert say("people", "disable", "ada", *where)[0] == 0
+    assert say("people", "disable", "lena", *where)[0] == exits.NOT_FOUND
+
+
+def test_an_absolute_path_of_the_settings_stays_as_it_is(folder: Path) -> None:
+    (folder / "etc").mkdir()
+    file = folder / "etc" / "adjourn.toml"
+    file.write_text(
+        f"""
+        people_file = "{folder}/people.json"
+
+        [mail]
+        host = "mail.example.com"
+        sender = "a@example.com"
+        ca_file = "ca.pem"
+
+        [[webhooks]]
+        name = "one"
+        url = "https://hooks.example.com/"
+        secret_env = "SECRET"
+        ca_file = "{folder}/ca.pem"
+
+        [[webhooks]]
+        name = "two"
+        url = "https://hooks.example.com/"
+        secret_env = "SECRET"
+        """
+    )
+
+    settings = read_settings(str(file))
+
+    assert settings.people_file == f"{folder}/people.json"
+    assert settings.mail is not None and settings.mail.ca_file == f"{folder}/etc/ca.pem"
+    assert [each.ca_file for each in settings.webhooks] == [f"{folder}/ca.pem", ""]
 
 
 def test_what_has_ended_is_swept_now_and_then() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import msgspec
+from msgspec import structs
 
 from adjourn.access.settings import Access
 from adjourn.cli.exits import UsageError
@@ -35,7 +36,8 @@ class Settings(Access, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def read_settings(file: str | None) -> Settings:
-    """What the file says; nothing, without one.
+    """What the file says; nothing, without one. Files that it names stand beside it, wherever it is
+    read from.
 
     Raises: UsageError that names the file and the word in it that is wrong.
     """
@@ -43,7 +45,7 @@ def read_settings(file: str | None) -> Settings:
         return Settings()
     try:
         given = tomllib.loads(Path(file).read_text("utf-8"))
-        return msgspec.convert(given, Settings)
+        settings = msgspec.convert(given, Settings)
     except OSError as error:
         raise UsageError(
             f"{file} cannot be read ({error.strerror}). --settings names the file; "
@@ -54,6 +56,22 @@ def read_settings(file: str | None) -> Settings:
     except msgspec.ValidationError as error:
         meant = _meant(str(error))
         raise UsageError(f"{file}: {error}.{meant} docs/settings.md lists every word.") from error
+    return _beside(Path(file).parent, settings)
+
+
+def _beside(folder: Path, settings: Settings) -> Settings:
+    """A service manager starts us in a folder of its own, and `adjourn people` is called in any."""
+
+    def found(name: str) -> str:
+        return str(folder / name) if name else ""  # which leaves an absolute path as it is
+
+    mail = settings.mail
+    return structs.replace(
+        settings,
+        people_file=found(settings.people_file),
+        mail=None if mail is None else structs.replace(mail, ca_file=found(mail.ca_file)),
+        webhooks=[structs.replace(each, ca_file=found(each.ca_file)) for each in settings.webhooks],
+    )
 
 
 def _meant(said: str) -> str:
@@ -68,7 +86,7 @@ def _meant(said: str) -> str:
 def _words(table: type[msgspec.Struct]) -> list[str]:
     """The words of this table and of those in it."""
     found: list[str] = []
-    for field in msgspec.structs.fields(table):
+    for field in structs.fields(table):
         found.append(field.encode_name)
         for inner in (field.type, *get_args(field.type)):
             if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
