@@ -108,3 +108,10 @@ async def asks(
 ) -> Actor | None:
     """Who sends a request with this session, or with these headers."""
     return await gate.identify(headers or {}, {COOKIE: session} if session else {}, peer)
+
+
+async def uses(gate: Gate, session: str, peer: str = "", **headers: str) -> Actor | None:
+    """As `asks`, of somebody who sits there."""
+    actor = await asks(gate, session, headers, peer)
+    await gate.attended(headers, {COOKIE: session}, peer)
+    return actor

@@ -25,7 +25,7 @@ from adjourn.access.sessions import (
     set_cookie,
 )
 from adjourn.access.settings import SessionRules
-from tests.access.gated import NOON, Gated, asks, sign_in
+from tests.access.gated import NOON, Gated, asks, sign_in, uses
 
 
 def test_a_session_says_who_and_when_and_gives_nothing_away(gated: Gated) -> None:
@@ -123,7 +123,7 @@ def test_whoever_is_there_stays_in_until_the_absolute_end(gated: Gated, step_min
         id = await sign_in(gate, "lena")
         for _ in range(719 // step_minutes):
             gated.clock.moves(minutes=step_minutes)
-            assert await asks(gate, id) is not None
+            assert await uses(gate, id) is not None
         gated.clock.at = NOON + timedelta(minutes=720)
         assert await asks(gate, id) is None
         assert await gate.sessions.of("lena") == []
@@ -136,9 +136,13 @@ def test_whoever_is_away_for_too_long_is_out(gated: Gated) -> None:
         gate = gated.gate()
         id = await sign_in(gate, "lena")
         gated.clock.moves(minutes=59, seconds=59)
-        assert await asks(gate, id) is not None
-        gated.clock.moves(minutes=60)
+        assert await uses(gate, id) is not None
+        gated.clock.moves(minutes=59, seconds=59)
+        assert await asks(gate, id) is not None  # a look, which is no use
+        gated.clock.moves(seconds=1)
         assert await asks(gate, id) is None
+        await uses(gate, id)
+        assert await asks(gate, id) is None  # to come too late brings nothing back
         gated.clock.at = NOON  # not even a clock that is set back
         await gate.records.sweep()
 
@@ -153,7 +157,7 @@ def test_being_there_keeps_also_a_short_session(gated: Gated, idle_minutes: int)
         id = await sign_in(gate, "lena")
         for _ in range(15):
             gated.clock.moves(seconds=idle_minutes * 60 * 0.74)
-            assert await asks(gate, id) is not None
+            assert await uses(gate, id) is not None
 
     asyncio.run(story())
 
@@ -162,16 +166,32 @@ def test_last_seen_is_written_once_a_minute_at_most(gated: Gated) -> None:
     async def story() -> None:
         gate = gated.gate()
         id = await sign_in(gate, "lena")
-        await asks(gate, id)
+        await uses(gate, id)
         mark = await gate.records.mark()
         for _ in range(59):
             gated.clock.moves(seconds=1)
-            await asks(gate, id)
+            await uses(gate, id)
         assert await gate.records.mark() == mark
         gated.clock.moves(seconds=1)
-        await asks(gate, id)
+        await uses(gate, id)
         assert await gate.records.mark() != mark
         assert (await gate.sessions.of("lena"))[0].seen_at == NOON + timedelta(minutes=1)
+
+    asyncio.run(story())
+
+
+def test_a_session_is_used_by_whoever_came_with_it_and_by_nobody_else(gated: Gated) -> None:
+    """A key, or a proxy that we trust, beside the cookie: then it is not the session that asks."""
+
+    async def story() -> None:
+        gate = gated.gate()
+        id = await sign_in(gate, "lena")
+        gated.clock.moves(minutes=10)
+        await uses(gate, id, authorization="Bearer adj_1_x")
+        await uses(gate, id, peer="10.1.2.3", **{"X-Forwarded_User": "ada"})
+        assert (await gate.sessions.of("lena"))[0].seen_at == NOON
+        await uses(gate, id, peer="10.9.9.9", **{"x-forwarded-user": "ada"})
+        assert (await gate.sessions.of("lena"))[0].seen_at == gated.clock.at
 
     asyncio.run(story())
 
@@ -194,7 +214,7 @@ def test_a_session_that_ends_while_it_is_seen_stays_ended(gated: Gated) -> None:
         for _ in range(10):
             id = await sign_in(here, "lena")
             gated.clock.moves(minutes=2)
-            await asyncio.gather(here.sessions.find(id), there.sessions.end(id))
+            await asyncio.gather(here.sessions.seen(id), there.sessions.end(id))
             assert await here.sessions.find(id) is None
 
     asyncio.run(story())

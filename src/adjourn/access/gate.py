@@ -58,9 +58,17 @@ class Gate:
         key = key_in(headers)
         if key is not None:
             return await self.keys.find(key) if self.settings.keys else None
-        if self.proxy is not None and self.proxy.trusts(peer) and self._names_somebody(headers):
+        if self.proxy is not None and self._introduces(headers, peer):
             return self._introduced(self.proxy.person(headers, peer))
         return await self._signed_in(cookies.get(COOKIE, ""))
+
+    async def attended(
+        self, headers: Mapping[str, str], cookies: Mapping[str, str], peer: str = ""
+    ) -> None:
+        """Somebody sat there who sent this: the session that it came with is in use. Raises:
+        StorageError."""
+        if key_in(headers) is None and not self._introduces(headers, peer):
+            await self.sessions.seen(cookies.get(COOKIE, ""))
 
     def find(self, person: str) -> Person | None:
         """What the directory knows of an id, disabled or not: to show a name instead of it."""
@@ -75,10 +83,12 @@ class Gate:
         """All who may act."""
         return [person for person in self.directory.everybody() if self._comes_in(person)]
 
-    def _names_somebody(self, headers: Mapping[str, str]) -> bool:
-        """Whether the proxy's header is there at all, however it is spelled."""
+    def _introduces(self, headers: Mapping[str, str], peer: str) -> bool:
+        """Whether a trusted proxy's header is there at all, however it is spelled."""
         proxy = self.settings.proxy
-        wanted = "" if proxy is None else proxy.header.lower()
+        if proxy is None or self.proxy is None or not self.proxy.trusts(peer):
+            return False
+        wanted = proxy.header.lower()
         return any(name.lower().replace("_", "-") == wanted for name in headers)
 
     def _introduced(self, id: str | None) -> Actor | None:

@@ -13,7 +13,9 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from adjourn.access.settings import SessionRules
 from adjourn.store.records import Records
@@ -127,21 +129,26 @@ class Sessions:
         return id
 
     async def find(self, id: str) -> Session | None:
-        """The session of this id while it lasts, marked as seen now; else None."""
+        """The session of this id while it lasts; else None. To look for it does not make it last
+        longer."""
         if not _ID.fullmatch(id):
             return None
-        key, now = key_of(id), self._now()
-        found = await self._records.get(SPACE, key, Session)
-        if found is None or not self._lasts(found, now):
-            return None
-        if now - found.seen_at < self._step:
-            return found
+        found = await self._records.get(SPACE, key_of(id), Session)
+        return found if found is not None and self._lasts(found, self._now()) else None
+
+    async def seen(self, id: str) -> None:
+        """Its person has done something just now; for anything but a session that lasts, nothing
+        happens."""
+        found, now = await self.find(id), self._now()
+        if found is None or now - found.seen_at < self._step:
+            return
         seen = msgspec.structs.replace(found, seen_at=now)
 
         def mark(stands: Session | None) -> Session | None:
             return None if stands is None else seen  # it may have ended in between: it stays so
 
-        return await self._records.change(SPACE, key, Session, mark, ends_at=self._end_of(seen))
+        ends_at = self._end_of(seen)
+        await self._records.change(SPACE, key_of(id), Session, mark, ends_at=ends_at)
 
     async def end(self, id: str) -> Session | None:
         """End it: the id is worth nothing from now on. Returns what it was, if it was one."""
@@ -200,6 +207,17 @@ async def end_sessions(records: Records, person: str | None) -> int:
         if person is None or session.person == person:
             ended += await records.take(SPACE, key, Session) is not None
     return ended
+
+
+async def by_itself(request: Request) -> None:
+    """A dependency of a route that open pages ask for with nobody before them: whoever is signed in
+    there is as idle as they were. Pages of an application's own say so by the same word."""
+    request.state.by_itself = True
+
+
+def asked_by_itself(scope: Scope) -> bool:
+    """Whether the route of this request has said so."""
+    return scope.get("state", {}).get("by_itself") is True
 
 
 def key_of(id: str) -> str:

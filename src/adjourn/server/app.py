@@ -22,13 +22,10 @@ from adjourn.server.bodies import Bodies
 from adjourn.server.durable import BASE
 from adjourn.server.guard import SAFE_METHODS, Doorway, Guard
 from adjourn.server.limits import ByAddress, ByIdentity, Rates
-from adjourn.server.problems import install_problems
+from adjourn.server.problems import OURS, install_problems
 from adjourn.server.routes import api, approvals, health, instances, links, orchestrators
 from adjourn.server.signin import SignIn
 from adjourn.server.waits import Waits
-
-OURS = ("/api", "/runtime")
-"""What is below them and no route is answered as a mistake, by the API."""
 
 
 def create_app(

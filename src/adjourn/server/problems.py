@@ -63,6 +63,10 @@ DURABLE_STATUS: Mapping[type[AdjournError], int] = {
 }
 """Where Durable Functions' own routes answer otherwise: its clients know no other words."""
 
+OURS = ("/api", "/runtime")
+"""What is below them is for programs, and answered by the API: as a mistake, where it has no such
+route."""
+
 CLOSING = frozenset({408, 413, 414, 431})
 """What is left of such a request is not worth reading."""
 
@@ -76,6 +80,11 @@ def status_of(error: AdjournError, path: str) -> int:
         if kind in STATUS:
             return STATUS[kind]
     return 500
+
+
+def for_programs(path: str) -> bool:
+    """Whether the API answers it."""
+    return path.startswith(tuple(f"{each}/" for each in OURS))
 
 
 def problem_response(error: AdjournError, status: int, id: str) -> Response:

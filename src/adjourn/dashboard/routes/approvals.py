@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from adjourn.access.sessions import by_itself
 from adjourn.approvals.audit import Audit, to_csv, to_json
 from adjourn.client.approvals import ApprovalView
 from adjourn.dashboard.body import Form
@@ -114,7 +115,7 @@ async def tab(request: Request, id: str) -> Response:
     return visit.page("tabs.html", title="", **words)
 
 
-@router.get("/news")
+@router.get("/news", dependencies=[Depends(by_itself)])
 async def news(request: Request, id: str) -> Response:
     """What has changed since the version that a page shows, and how the execution stands, as parts
     in JSON. The page's own form stays as it was: nobody approves what they have not seen."""
@@ -168,7 +169,7 @@ def _since(view: ApprovalView, version: int, visit: Visit) -> list[Told]:
     return happened(changes, visit.names, visit.now)
 
 
-@router.get("/notice")
+@router.get("/notice", dependencies=[Depends(by_itself)])
 async def notice(request: Request, id: str) -> Response:
     """What became of it, for the bar at the end of the page; 204 when there is nothing to tell."""
     visit = await visit_of(request)

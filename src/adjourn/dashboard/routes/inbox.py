@@ -6,9 +6,10 @@ import hashlib
 from typing import Any
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, Response
 
+from adjourn.access.sessions import by_itself
 from adjourn.approvals.authority import no_decider
 from adjourn.dashboard.desk import Visit, visit_of
 from adjourn.dashboard.routes.panels import notice_of, panel_words, said_of
@@ -118,7 +119,7 @@ async def more_rows(request: Request) -> Response:
     return visit.page("rows.html", title="", **words)
 
 
-@router.get("/rows/{id}")
+@router.get("/rows/{id}", dependencies=[Depends(by_itself)])
 async def one_row(request: Request, id: str) -> Response:
     """One row as it is now, whether or not the view still has it."""
     visit = await visit_of(request)
@@ -128,7 +129,7 @@ async def one_row(request: Request, id: str) -> Response:
     return HTMLResponse(visit.desk.drawn("list.html", "row", row), headers={"x-mark": row.mark})
 
 
-@router.get("/live")
+@router.get("/live", dependencies=[Depends(by_itself)])
 async def live(request: Request) -> Response:
     """The first page of this view as JSON: each row's HTML by key, in order, and the counts. 304
     when nothing of it differs from what `If-None-Match` names."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response, StreamingResponse
 
+from adjourn.access.sessions import by_itself
 from adjourn.dashboard.desk import Visit, identified, visit_of
 from adjourn.dashboard.streams import TooManyStreamsError
 from adjourn.model.actor import EVERY_TENANT
@@ -17,7 +18,7 @@ router = APIRouter()
 LOOK_AGAIN = timedelta(seconds=5)  # how long an open stream takes who listens for granted
 
 
-@router.get("/stream")
+@router.get("/stream", dependencies=[Depends(by_itself)])
 async def stream(request: Request) -> Response:
     """Server-sent events `changed` and `beat`. They say that something changed and not what: each
     page asks for what its person may see. An id lets a browser say where it stopped, and whoever
