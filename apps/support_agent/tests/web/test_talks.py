@@ -1,10 +1,15 @@
 """The supervisors' conversations: who may look, who may write, and what they are told."""
 
+import asyncio
 from collections.abc import Iterator
+from typing import Any
 
+import httpx
 import pytest
 
 from apps.support_agent.tests.web.place import AMINA, JONAS, MEI, Place
+from support_agent.live import HUB
+from support_agent.web import create_talks
 from support_agent.web.forms import new_id
 
 ASK = "I would like to speak to a person, please."
@@ -192,3 +197,29 @@ def test_a_page_of_another_origin_may_not_act_as_a_person(place: Place, taken: s
         )
         assert answer.status_code == 403
     assert not any(line.text == "Forged." for line in place.lines(taken))
+
+
+@pytest.mark.parametrize(
+    ("path", "part", "alone"),
+    [("/", True, True), ("/", False, False), ("/{}/news", True, True), ("/{}", False, False)],
+)
+def test_what_an_open_page_asks_for_by_itself_says_so(
+    place: Place, taken: str, path: str, part: bool, alone: bool
+) -> None:
+    """By that word the server tells whether its person is still there."""
+    told: list[Any] = []
+    staff = create_talks(place.client, HUB, place.people)
+
+    async def listening(scope: Any, receive: Any, send: Any) -> None:
+        told.append(scope.setdefault("state", {}))
+        await staff(scope, receive, send)
+
+    async def ask() -> int:
+        transport = httpx.ASGITransport(listening)
+        headers = {"x-part": "yes"} if part else {}
+        headers["cookie"] = "adjourn-person=lena"
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            return (await http.get(path.format(taken), headers=headers)).status_code
+
+    assert asyncio.run(ask()) == 200
+    assert told[0].get("by_itself", False) is alone

@@ -63,7 +63,9 @@ def create_talks(
 
 @router.get("/")
 async def waiting(request: Request, visit: Staff) -> Response:
-    """Conversations that wait for a person, or are with one; the script asks for the rows alone."""
+    """Conversations that wait for a person, or are with one; the script asks for the rows alone,
+    now and then, whether or not somebody sits there."""
+    request.state.by_itself = wants_part(request)
 
     def look(session: Session) -> Response:
         moment = now()
@@ -83,6 +85,7 @@ async def talk_page(visit: Staff, talk_id: str) -> Response:
 @router.get("/{talk_id}/news")
 async def news(request: Request, visit: Staff, talk_id: str, after: int = 0) -> Response:
     """The lines behind number `after`, all cards, and who answers: for a page that is open."""
+    request.state.by_itself = True
 
     def look(session: Session) -> Response:
         talk = _talk(session, talk_id)
