@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from adjourn.access.directory import Directory
+from adjourn.access.links import LinkRefusedError, Links
 from adjourn.access.sessions import COOKIE, Sessions, SignedIn
 from adjourn.access.settings import SessionRules
 from adjourn.cli import exits, main
@@ -271,6 +272,38 @@ def test_a_people_file_is_named_once(folder: Path, say: Say) -> None:
     (folder / "local.toml").write_text('people_file = "people.json"\n')
     code, said = say(*both, "local.toml")
     assert code == exits.USAGE and "use one" in said
+
+
+@pytest.mark.parametrize("now", [False, True])
+def test_links_are_signed_with_a_new_key_while_a_server_runs(
+    folder: Path, say: Say, now: bool
+) -> None:
+    """The other process of the same records is told by nobody."""
+    records = Records(folder / "a.db.access", SystemClock().now)
+    served = Links(records, SystemClock().now)
+
+    async def make() -> str:
+        return (await served.make("lena", "case-1:1:1", 1, "approve"))[0]
+
+    before = asyncio.run(make())
+    code, said = say("links", "rotate", "--db", "a.db", *(["--now"] if now else []))
+    assert code == 0 and "new key" in said and ("have ended" in said) is now
+    after = asyncio.run(make())
+
+    assert asyncio.run(served.read(after)).person == "lena"
+    if now:
+        with pytest.raises(LinkRefusedError):
+            asyncio.run(served.read(before))
+    else:
+        assert asyncio.run(served.read(before)).person == "lena"
+    records.close()
+
+
+def test_where_no_server_was_there_are_no_links_to_rotate(folder: Path, say: Say) -> None:
+    code, said = say("links", "rotate", "--db", "none.db")
+
+    assert code == exits.USAGE and "none.db.access" in said
+    assert not (folder / "none.db.access").exists()
 
 
 @pytest.mark.parametrize("cwd", ["etc", "."])

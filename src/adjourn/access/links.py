@@ -123,11 +123,12 @@ class Links:
             raise LinkRefusedError("expired", link)
         return link
 
-    async def rotate(self) -> None:
-        """Sign with a new key from now on. Raises: StorageError."""
+    async def rotate(self, *, end_all: bool = False) -> None:
+        """Sign with a new key from now on; with `end_all`, links that are out end with the one
+        before. Raises: StorageError."""
 
         def newer(keys: list[_Key] | None) -> list[_Key]:
-            return [self._new(), *self._living(keys or [])]
+            return [self._new(), *(() if end_all else self._living(keys or []))]
 
         await self._records.change(SPACE, KEYS, list[_Key], newer)
 

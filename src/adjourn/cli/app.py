@@ -17,6 +17,7 @@ from adjourn.backends.protocol import SettledAs
 from adjourn.cli import exits
 from adjourn.cli.exits import UsageError, exit_code_of
 from adjourn.cli.keys import keys_app
+from adjourn.cli.links import links as link_commands
 from adjourn.cli.people import people as people_commands
 from adjourn.cli.people import sessions as session_commands
 from adjourn.cli.text import console, json_text, printable
@@ -44,6 +45,7 @@ cli = App(
 cli.command(session_commands)
 cli.command(people_commands)
 cli.command(keys_app)
+cli.command(link_commands)
 cli.command(notify_commands)
 cli.command(webhook_commands)
 

@@ -33,7 +33,7 @@ SettingsFile = Annotated[
 
 
 @contextmanager
-def _records(database: str) -> Generator[Records]:
+def records_of(database: str) -> Generator[Records]:
     """Raises: UsageError where no server with sign-in has used this file."""
     from adjourn.cli.signing_in import records_file
 
@@ -69,7 +69,7 @@ async def list_sessions(person: str | None = None, /, *, db: Db = "adjourn.db") 
     from adjourn.access.sessions import Sessions
     from adjourn.dashboard.views.account import browser_name
 
-    with _records(db) as records:
+    with records_of(db) as records:
         # Each record ends by the rules of its server; none of ours end it sooner.
         found = await Sessions(
             records, SessionRules(idle_minutes=LONGEST, absolute_minutes=LONGEST), SystemClock().now
@@ -113,7 +113,7 @@ async def end(
 
     if (person is None) != everybody:
         raise UsageError("Say whose sessions end: a person, or --everybody.")
-    with _records(db) as records:
+    with records_of(db) as records:
         ended = await end_sessions(records, person)
     if ended or person is None:
         print(f"Ended {ended} session{'' if ended == 1 else 's'}.")
@@ -127,7 +127,7 @@ async def disable(person: str, /, *, db: Db = "adjourn.db", settings: SettingsFi
     from adjourn.access.directory import Directory
 
     file = read_settings(settings).people_file
-    with _records(db) as records, _reading(file):
+    with records_of(db) as records, _reading(file):
         await Directory(records, file, SystemClock().now).disable(person)
     print(f"{printable(person)} is out; `adjourn people enable` lets them in again.")
 
@@ -138,6 +138,6 @@ async def enable(person: str, /, *, db: Db = "adjourn.db", settings: SettingsFil
     from adjourn.access.directory import Directory
 
     file = read_settings(settings).people_file
-    with _records(db) as records, _reading(file):
+    with records_of(db) as records, _reading(file):
         await Directory(records, file, SystemClock().now).enable(person)
     print(f"{printable(person)} may sign in again.")
