@@ -16,7 +16,8 @@ import pytest
 from adjourn import Adjourn, errors
 from adjourn.access.settings import Access
 from adjourn.server.guard import HEADERS
-from tests.safety.doors import CANARY, COOKIE, NAME, ORIGIN, Broken, DoorSite, say
+from adjourn.server.signin import SignIn
+from tests.safety.doors import CANARY, COOKIE, NAME, ORIGIN, Broken, Doors, DoorSite, say
 from tests.safety.routes import every_route, filled
 
 ROUTES = [each for each in every_route() if each[1] != "/stream"]
@@ -258,3 +259,69 @@ def test_a_client_that_is_told_to_wait_learns_how_long() -> None:
     error = served({**OLDER, "code": "TooManyRequestsError", "facts": facts}, 429)
 
     assert isinstance(error, errors.TooManyRequestsError) and error.retry_after_seconds == 42
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+BEFORE_ANY_PAGE: list[tuple[str, str, dict[str, Any], int]] = [
+    ("GET", "/", {"headers": {"host": "<b>evil</b>"}}, 421),
+    ("POST", "/bulk", {"headers": {"origin": "https://evil.example"}}, 403),
+    ("TRACE", "/", {}, 405),
+    ("GET", "/?" + "x" * 17_000, {}, 414),
+    ("POST", "/bulk", {"content": b"x" * 1_100_000}, 413),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "more", "status"), BEFORE_ANY_PAGE)
+@pytest.mark.parametrize("accept", [BROWSER, "text/html", "TEXT/HTML;q=1"])
+def test_a_browser_that_is_refused_before_any_page_reads_why(
+    doors: DoorSite, method: str, path: str, more: dict[str, Any], status: int, accept: str
+) -> None:
+    headers = {"accept": accept, **more.get("headers", {})}
+    with doors.as_("grace") as http:
+        answer = http.request(method, path, **{**more, "headers": headers})
+
+    assert answer.status_code == status
+    check_headers(answer)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<h1>" in answer.text and answer.headers["x-request-id"] in answer.text
+    assert "<b>" not in answer.text and "{" not in answer.text
+    assert (answer.headers.get("connection") == "close") is (status in (413, 414))
+
+
+@pytest.mark.parametrize(
+    ("accept", "path"),
+    [
+        ("*/*", "/bulk"),
+        ("", "/bulk"),
+        ("application/json", "/bulk"),
+        ("text/html;q=0, */*", "/bulk"),
+        (BROWSER, "/api/v1/instances/x"),
+        (BROWSER, "/runtime/webhooks/durabletask/orchestrators/x"),
+    ],
+)
+def test_a_program_that_is_refused_is_told_in_json(doors: DoorSite, accept: str, path: str) -> None:
+    headers = {"accept": accept, "origin": "https://evil.example"}
+    with doors.as_("grace") as http:
+        answer = http.post(path, headers=headers)
+
+    assert answer.status_code == 403
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_where_it_cannot_be_told_who_asks_a_browser_reads_so() -> None:
+    class Blind(Doors):
+        async def identify(self, *asked: Any, **more: Any) -> Any:
+            raise errors.StorageError("secret/cases.db: disk I/O error")
+
+    async def nothing(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("nobody is let through")
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(SignIn(nothing, Blind()))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            return await http.get("/", headers={"accept": BROWSER})
+
+    answer = asyncio.run(ask())
+
+    assert answer.status_code == 503 and "<h1>" in answer.text
+    assert "cannot be checked just now" in answer.text and "secret" not in answer.text

@@ -72,6 +72,25 @@ def test_whoever_is_told_to_wait_is_told_how_long(tight: DoorSite) -> None:
     assert told["facts"] == {"what": "acts from this identity", "retry_after_seconds": 42}
 
 
+@pytest.mark.parametrize(
+    ("person", "path", "headers"),
+    [
+        ("", "/sign-in", {}),
+        ("grace", "/approvals/none:1:1/act", {}),
+        ("grace", "/approvals/none:1:1/act", {"HX-Request": "true"}),
+    ],
+)
+def test_a_person_who_is_told_to_wait_reads_it_on_a_page(
+    tight: DoorSite, person: str, path: str, headers: dict[str, str]
+) -> None:
+    with tight.as_(person, Accept="text/html", **headers) as http:
+        *_, answer = (http.post(path, data={"do": "comment"}) for _ in range(6))
+
+    assert answer.status_code == 429 and answer.headers["retry-after"] == "60"
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<h1>Too Many Requests</h1>" in answer.text and "60 s" in answer.text
+
+
 def test_an_address_is_counted_whoever_comes_from_it(tight: DoorSite) -> None:
     done = [status for who in ("grace", "lena", "omar", "sam") for status in acts(tight, 4, who)]
 

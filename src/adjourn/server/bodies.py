@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adjourn.errors import PayloadTooLargeError
-from adjourn.server.problems import problem_response, request_id
+from adjourn.server.refusals import refusal
 
 BODY_LIMIT = 1024 * 1024  # bytes of any body
 BODY_SECONDS = 60.0  # from the first word that is read of it to the last; readers allow less
@@ -37,7 +37,7 @@ class Bodies:
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isascii() and announced.isdigit() and int(announced[:20]) > self._limit:
             error = PayloadTooLargeError("The body", int(announced[:20]), self._limit)
-            await problem_response(error, 413, request_id(scope))(scope, receive, send)
+            await refusal(scope, error, 413)(scope, receive, send)
             return
         await self._app(scope, _Body(receive, self._limit, self._seconds), send)
 

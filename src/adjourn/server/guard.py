@@ -22,7 +22,8 @@ from adjourn.access.settings import Access
 from adjourn.approvals.people import Authenticator
 from adjourn.errors import AdjournError, RefusedAddressError
 from adjourn.model.hosts import is_loopback
-from adjourn.server.problems import problem_response, request_id
+from adjourn.server.problems import request_id
+from adjourn.server.refusals import refusal
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 KNOWN_METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
@@ -284,7 +285,7 @@ class Guard:
         try:
             self._check(scope)
         except RefusedRequestError as error:
-            await problem_response(error, error.status, id)(scope, receive, send_guarded)
+            await refusal(scope, error, error.status)(scope, receive, send_guarded)
             return
         await self._app(scope, receive, send_guarded)
 

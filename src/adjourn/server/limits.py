@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from adjourn.access.settings import Limits
 from adjourn.errors import TooManyRequestsError
 from adjourn.server.guard import SAFE_METHODS, WrongAddressError
-from adjourn.server.problems import problem_response, request_id
+from adjourn.server.refusals import refusal
 
 COUNTERS_LIMIT = 50_000  # then those that end first are forgotten
 BEGINNING = "/sign-in"
@@ -268,4 +268,4 @@ class ByIdentity:
 
 
 async def _refuse(error: TooManyRequestsError, scope: Scope, receive: Receive, send: Send) -> None:
-    await problem_response(error, 429, request_id(scope))(scope, receive, send)
+    await refusal(scope, error, 429)(scope, receive, send)

@@ -15,7 +15,8 @@ from adjourn.approvals.people import Authenticator
 from adjourn.engine.clock import SystemClock
 from adjourn.errors import AdjournError, StorageError
 from adjourn.server.guard import SAFE_METHODS
-from adjourn.server.problems import for_programs, problem_response, request_id
+from adjourn.server.problems import for_programs
+from adjourn.server.refusals import refusal
 
 _log = logging.getLogger("adjourn.server")
 
@@ -51,8 +52,7 @@ class SignIn:
                     actor = structs.replace(actor, signed_in_at=SystemClock().now())
             except AdjournError as error:  # what it says may name files: that is for the log
                 _log.error("who sends a request cannot be checked: %s", error)
-                problem = problem_response(SignInUnavailableError(), 503, request_id(scope))
-                await problem(scope, receive, send)
+                await refusal(scope, SignInUnavailableError(), 503)(scope, receive, send)
                 return
         scope.setdefault("state", {})["actor"] = actor
         if actor is not None and isinstance(self._authenticator, Gate):
