@@ -3,8 +3,11 @@ out is out at once."""
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -537,3 +540,39 @@ def test_where_they_were_is_a_page_of_ours(one: SignedSite, page: str) -> None:
 )
 def test_a_browser_is_named_in_words(said: str, name: str) -> None:
     assert browser_name(said) == name
+
+
+def told_by_the_site(caplog: pytest.LogCaptureFixture) -> str:
+    """All that was logged, but what the test's own clients say of themselves."""
+    here = threading.get_ident()
+    own = [each for each in caplog.records if each.thread != here]
+    assert own
+    return "\n".join(logging.Formatter().format(each) for each in own)
+
+
+def test_what_comes_back_from_the_provider_is_in_no_log(
+    one: SignedSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither when it counts nor when it does not, at the most talkative level that there is."""
+    caplog.set_level(logging.DEBUG)
+    good, again = one.browser(), one.browser()
+    counts, stolen = one.callback(good), one.callback(again)
+
+    statuses = [
+        good.http.get(counts).status_code,
+        good.http.get(counts).status_code,
+        one.browser().http.get(stolen).status_code,
+        again.http.get(f"{stolen}&code=twice").status_code,
+        again.http.get(f"{one.address}/sign-in/callback?error=canary-of-theirs").status_code,
+    ]
+
+    told = told_by_the_site(caplog)
+    assert statuses == [303, 400, 400, 400, 400]
+    words = [
+        word for at in (counts, stolen) for word in dict(parse_qsl(urlsplit(at).query)).values()
+    ]
+    secret = {word for word in words if word not in one.provider.issuer}
+    assert len(secret) == 4  # two codes and two states
+    assert not [word for word in (*secret, "canary-of-theirs", "code=") if word in told]
+    assert good.jar[SESSION] not in told and "sign-in refused" in told
+    assert '"route": "/sign-in/callback", "status": 303' in told

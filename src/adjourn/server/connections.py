@@ -45,6 +45,9 @@ class Connection(H11Protocol):
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
+        # uvicorn turns its lines on where its logger has a handler, whatever its settings say; they
+        # hold the query, and so the code of a sign-in. Ours do not (server.access_log).
+        self.access_log = False
         self._head: asyncio.TimerHandle | None = None
         self._reader: asyncio.TimerHandle | None = None
 
