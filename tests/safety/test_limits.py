@@ -205,6 +205,10 @@ def scope(peer: str, *forwarded: str) -> dict[str, Any]:
         ("10.0.0.5", [""], "10.0.0.5"),
         ("10.0.0.5", ["2001:db8::1"], "2001:db8::/64"),
         ("2001:db8::1", [], "2001:db8::/64"),
+        ("::ffff:10.0.0.5", ["198.51.100.1"], "198.51.100.1"),  # as a socket for both writes it
+        ("10.0.0.5", ["198.51.100.1, ::ffff:10.0.0.6"], "198.51.100.1"),
+        ("::ffff:192.0.2.5", ["198.51.100.1"], "198.51.100.1"),
+        ("192.0.2.5", ["198.51.100.1"], "198.51.100.1"),
         ("2001:db8::ffff:2", [], "2001:db8::/64"),
         ("::ffff:203.0.113.9", [], "203.0.113.9"),
     ],
@@ -212,7 +216,7 @@ def scope(peer: str, *forwarded: str) -> dict[str, Any]:
 def test_nobody_chooses_the_address_that_they_count_for(
     peer: str, forwarded: list[str], counted: str
 ) -> None:
-    rates = Rates(Limits(proxies=["10.0.0.0/24"]), Clock().now)
+    rates = Rates(Limits(proxies=["10.0.0.0/24", "::ffff:192.0.2.5"]), Clock().now)
 
     assert rates.address_of(scope(peer, *forwarded)) == counted
 

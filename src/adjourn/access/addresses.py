@@ -1,12 +1,22 @@
-"""Addresses that somebody gave us, and what they may lead to."""
+"""Addresses that somebody gave us: what they may lead to, and which machine they mean."""
 
 from __future__ import annotations
 
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from urllib.parse import urlsplit
 
 from adjourn.model.hosts import is_loopback
 
 PATH_LIMIT = 2_000  # characters
+
+_MAPPED = IPv6Network("::ffff:0:0/96")  # all of IPv4, written as IPv6
 
 
 def own_path(given: str) -> str:
@@ -36,3 +46,18 @@ def is_endpoint(address: str, *, plain_http: bool) -> bool:
         )
     except ValueError:
         return False
+
+
+def plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """An IPv4 address as such, however a socket for both kinds writes it."""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def network_of(text: str) -> IPv4Network | IPv6Network:
+    """The network that an operator wrote down, one of IPv4 as such. Raises: ValueError."""
+    network = ip_network(text)
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        mapped = IPv6Address(network.network_address).ipv4_mapped
+        return IPv4Network(f"{mapped}/{network.prefixlen - _MAPPED.prefixlen}")
+    return network

@@ -10,15 +10,14 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from ipaddress import (
-    IPv4Address,
     IPv4Network,
     IPv6Address,
     IPv6Network,
     ip_address,
-    ip_network,
 )
 from typing import Protocol
 
+from adjourn.access.addresses import network_of, plain
 from adjourn.access.settings import Proxy
 from adjourn.approvals.people import Person
 from adjourn.errors import InvalidSettingError
@@ -30,7 +29,6 @@ WIDEST_IPV4 = 16  # bits that must be fixed
 WIDEST_IPV6 = 48
 LONGEST_VALUE = 320  # characters, as a mail address may have
 
-_MAPPED = IPv6Network("::ffff:0:0/96")  # all of IPv4, written as IPv6
 _TRANSLATED = IPv6Network("64:ff9b::/96")  # all of IPv4 behind a translator
 _LOOPBACK = IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")
 _HEADER = re.compile(r"[a-z][a-z0-9-]{0,60}")
@@ -92,8 +90,7 @@ class TrustedProxy:
             return False
         if isinstance(address, IPv6Address) and address.scope_id is not None:
             return str(address) in self._zoned
-        plain = _plain(address)
-        return any(plain in network for network in self._networks)
+        return any(plain(address) in network for network in self._networks)
 
     def person(self, headers: Mapping[str, str], peer: str) -> str | None:
         """The id of the one person whom a trusted proxy names; None for everything else.
@@ -134,12 +131,6 @@ class TrustedProxy:
         return {person.id: person for person in found if person is not None}
 
 
-def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """An IPv4 address as such, however the socket writes it."""
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
-
-
 def _header(name: str) -> str:
     lower = name.lower()
     if _HEADER.fullmatch(lower) is None or lower in _TAKEN:
@@ -154,16 +145,13 @@ def _header(name: str) -> str:
 
 def _network(text: str) -> _Network:
     try:
-        network = ip_network(text)
+        network = network_of(text)
     except ValueError as error:
         raise InvalidSettingError(
             "proxy.trusted",
             f"{text[:80]!r} is no address and no network ({error})",
             'Write trusted = ["10.1.2.3"] or ["10.1.2.0/24"]; names are not looked up.',
         ) from None
-    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
-        mapped = IPv6Address(network.network_address).ipv4_mapped
-        network = IPv4Network(f"{mapped}/{network.prefixlen - _MAPPED.prefixlen}")
     _refuse_too_wide(text, network)
     return network
 

@@ -20,6 +20,7 @@ from limits.strategies import FixedWindowRateLimiter
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adjourn.access.addresses import network_of, plain
 from adjourn.access.settings import Limits
 from adjourn.errors import TooManyRequestsError
 from adjourn.server.guard import SAFE_METHODS, WrongAddressError
@@ -148,7 +149,7 @@ class Rates:
 
     def _is_proxy(self, address: str) -> bool:
         try:
-            found = ip_address(address)
+            found = plain(ip_address(address))
         except ValueError:
             return False
         return any(found in network for network in self._proxies)
@@ -156,7 +157,7 @@ class Rates:
 
 def _network(text: str) -> IPv4Network | IPv6Network:
     try:
-        return ip_network(text)
+        return network_of(text)
     except ValueError:
         rule = "write an address, or a network such as 10.0.0.0/24"
         raise WrongAddressError("limits.proxies", text, rule) from None
@@ -166,11 +167,9 @@ def _counted(address: str) -> str:
     """What counts as one address: of IPv6 a network of 64 bits, since one home has as many; empty
     for what is no address."""
     try:
-        found = ip_address(address)
+        found = plain(ip_address(address))
     except ValueError:
         return ""
-    if found.version == 6 and found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
     if found.version == 6:
         return str(ip_network((int(found) >> 64 << 64, 64)))
     return str(found)
