@@ -182,7 +182,10 @@ def here_of(request: Request) -> str:
     it comes from, or else the inbox."""
     if request.method != "GET" or request.headers.get("hx-request") == "true":
         page = request.headers.get("hx-current-url") or request.headers.get("referer", "")
-        parts = urlsplit(page)
+        try:
+            parts = urlsplit(page)
+        except ValueError:  # it says what is no address
+            return "/"
         ours = parts.netloc == request.headers.get("host", "")
         return own_path(_with_query(parts.path, parts.query)) if ours else "/"
     return _with_query(request.url.path, request.url.query)
