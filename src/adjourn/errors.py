@@ -368,6 +368,12 @@ class EngineStoppedError(AdjournError):
         super().__init__(f"The engine is stopped: {reason}. Open the file again.")
 
 
+def names_files(error: AdjournError) -> bool:
+    """Whether its text may name files of the machine: for whoever runs it, and nobody who asks."""
+    about_files = isinstance(error, StorageError | EngineStoppedError)
+    return about_files and not isinstance(error, HistoryDamagedError)
+
+
 class ForkedEngineError(AdjournError):
     """The process was forked after the file was opened; the child may not use it."""
 

@@ -583,3 +583,31 @@ def test_what_comes_back_from_the_provider_is_in_no_log(
     assert not [word for word in (*secret, "canary-of-theirs", "code=") if word in told]
     assert good.jar[SESSION] not in told and "sign-in refused" in told
     assert '"route": "/sign-in/callback", "status": 303' in told
+
+
+def pages_limit(one: SignedSite, most: int) -> None:
+    """Pages of the records file from now on: with too few, SQLite says that the disk is full."""
+    pragma = f"PRAGMA max_page_count = {most}"
+    one.records._worker.submit(lambda: one.records._connection.execute(pragma)).result()
+
+
+def test_a_full_disk_tells_a_stranger_no_file_and_the_log_all_of_it(
+    one: SignedSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    browser = one.browser()
+    pages_limit(one, 1)
+    try:
+        answers = [
+            browser.http.post("/sign-in", data={"back": "/" + "x" * 1_900}) for _ in range(20)
+        ]
+    finally:
+        pages_limit(one, 1_000_000)
+
+    answer = next(each for each in answers if each.status_code != 200)
+    assert answer.status_code == 503
+    assert "cases.db" not in answer.text and "Error" not in answer.text
+    id = answer.headers["x-request-id"]
+    assert f"The log names it {id}" in answer.text
+    (told,) = [line for line in caplog.messages if f"request {id}: " in line]
+    assert "cases.db.access" in told and "FullError" in told
+    assert browser.http.post("/sign-in", data={"back": "/"}).status_code == 200

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ import httpx
 import msgspec
 import pytest
 
-from adjourn import Adjourn, errors
+from adjourn import Adjourn, Client, errors
 from adjourn.access.settings import Access
 from adjourn.server.guard import HEADERS
 from adjourn.server.signin import SignIn
@@ -325,3 +326,40 @@ def test_where_it_cannot_be_told_who_asks_a_browser_reads_so() -> None:
 
     assert answer.status_code == 503 and "<h1>" in answer.text
     assert "cannot be checked just now" in answer.text and "secret" not in answer.text
+
+
+class Full(Broken):
+    """A backend whose file is full."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def fail(*arguments: object, **more: object) -> Any:
+            raise errors.StorageFullError("secret/cases.db: database or disk is full")
+
+        return fail
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("person", ["grace", "lena"])
+def test_what_a_file_cannot_do_names_no_file_to_who_asks(
+    tmp_path: Path, person: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor to an administrator: whoever may know it reads the log."""
+    site = DoorSite(tmp_path / "cases.db", client=Client(Adjourn(), cast("Any", Full())))
+    with site.as_(person) as http:
+        answers = [http.get("/api/v1/inbox"), http.get("/"), http.get("/approvals/a:1:1")]
+    site.stop()
+
+    for answer in answers:
+        assert answer.status_code == 507 and "secret" not in answer.text
+        id = answer.headers["x-request-id"]
+        assert id in answer.text
+        assert f"request {id}: secret/cases.db: database or disk is full" in caplog.text
+    told = answers[0].json()
+    assert (
+        told["code"] == "StorageFullError"
+        and told["title"]
+        == "The disk is full. Nothing of the call was kept; free some space and repeat it."
+    )

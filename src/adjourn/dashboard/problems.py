@@ -75,6 +75,10 @@ TOLD = {
     413: ("That is too much", "Send less of it."),
 }
 
+TOLD_OF_FILES = (
+    "What you were told was done is kept. Look whether this was before you send it again."
+)
+
 
 def problem_of(error: AdjournError) -> tuple[int, str]:
     """The HTTP status and the title that say this error."""
@@ -92,13 +96,14 @@ async def problem_page(
     *,
     kept: Sequence[str] = (),
     again: Again | None = None,
+    log_id: str = "",
 ) -> Response:
     """The page, or the part of one where the script asks for a part."""
     words: dict[str, Any] = {
         "heading": plain(heading),
         "text": plain(text),
         "code": status,
-        "log_id": "",
+        "log_id": log_id,
         "kept": kept,
         "again": again,
     }
@@ -109,6 +114,11 @@ async def problem_page(
         return rendered(desk_of(request), "problem.html", words, status)
     template = "problem_part.html" if visit.partial else "problem.html"
     return visit.page(template, title=heading, status=status, **words)
+
+
+def _id_of(request: Request) -> str:
+    """The server around us gives each request an id; a dashboard by itself makes one."""
+    return str(request.scope.get("state", {}).get("request_id") or new_id())
 
 
 async def _written(request: Request) -> list[str]:
@@ -164,8 +174,11 @@ def install_problems(app: FastAPI) -> None:
     async def known(request: Request, error: Exception) -> Response:
         assert isinstance(error, AdjournError)
         status, heading = problem_of(error)
-        text = TOLD[404][1] if status == 404 else str(error)
-        page = await problem_page(request, status, heading, text)
+        text, log_id = TOLD[404][1] if status == 404 else str(error), ""
+        if errors.names_files(error) and not desk_of(request).people.local:
+            log_id, text = _id_of(request), TOLD_OF_FILES
+            _log.error("request %s: %s", log_id, error)
+        page = await problem_page(request, status, heading, text, log_id=log_id)
         if isinstance(error, TooManyStreamsError):
             page.headers["retry-after"] = str(int(BEAT_SECONDS))
         return page
@@ -176,8 +189,7 @@ def install_problems(app: FastAPI) -> None:
         return await problem_page(request, error.status_code, heading, text)
 
     async def unknown(request: Request, error: Exception) -> Response:
-        # The server's guard gives each request an id; a dashboard by itself makes one.
-        log_id = str(request.scope.get("state", {}).get("request_id") or new_id())
+        log_id = _id_of(request)
         _log.error("request %s went wrong", log_id)
         text = "Something went wrong inside. Nothing was told to anybody; the log says more."
         heading = "Something went wrong"

@@ -61,7 +61,8 @@ def create_app(
     app.state.links = links_made_by
     rates = Rates((access or Access()).limits, now or SystemClock().now)
     app.state.rates = None if doorway.local else rates
-    install_problems(app, doorway.headers)
+    signs_in = authenticator is not None and not authenticator.local
+    install_problems(app, doorway.headers, signs_in=signs_in)
     for module in (orchestrators, instances, approvals, links, api, health):
         app.include_router(module.router, dependencies=[Depends(check_path)])
     check_free(pages or {}, app.routes)

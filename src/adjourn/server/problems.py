@@ -140,14 +140,19 @@ def request_id(scope: Scope) -> str:
     return str(scope.setdefault("state", {}).setdefault("request_id", new_id()))
 
 
-def install_problems(app: FastAPI, headers: Mapping[str, str]) -> None:
+def install_problems(app: FastAPI, headers: Mapping[str, str], *, signs_in: bool = False) -> None:
     """Make `app` answer every error in the one form. What breaks inside is answered outside of all
-    middleware, so the `headers` of every answer are put on here."""
+    middleware, so the `headers` of every answer are put on here. Where people sign in, nobody who
+    asks is told the names of files."""
 
     async def known(request: Request, error: Exception) -> Response:
         assert isinstance(error, AdjournError)
-        status = status_of(error, request.url.path)
-        return problem_response(error, status, request_id(request.scope))
+        id, status = request_id(request.scope), status_of(error, request.url.path)
+        if not signs_in or not errors.names_files(error):
+            return problem_response(error, status, id)
+        _log.error("request %s: %s", id, error)
+        kind, said = type(error), f"The server's log says more under {id}."
+        return problem(status, said, kind.__name__, id, _title_of(kind, status))
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
