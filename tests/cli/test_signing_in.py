@@ -372,3 +372,29 @@ def test_what_has_ended_is_swept_now_and_then() -> None:
         records.close()
 
     asyncio.run(story())
+
+
+WITHOUT = """
+import sys
+for missing in ("starlette", "fastapi", "uvicorn", "argon2", "itsdangerous"):
+    sys.modules[missing] = None
+from adjourn.cli import main
+for command in sys.argv[1:]:
+    print(main([*command.split(), "--db", "a.db"]))
+"""
+
+
+@pytest.mark.slow
+def test_without_the_part_that_serves_a_command_says_what_to_install(folder: Path) -> None:
+    Records(folder / "a.db.access", Clock()).close()
+    commands = [
+        *("sessions list", "sessions end lena", "people disable lena", "people enable lena"),
+        *("links rotate", "keys list"),
+    ]
+
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *commands], capture_output=True, text=True, check=False
+    )
+
+    assert ran.stdout.split() == [str(exits.USAGE)] * len(commands)
+    assert ran.stderr.count("pip install 'adjourn[server]'") == len(commands)

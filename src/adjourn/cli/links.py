@@ -24,9 +24,9 @@ async def rotate(
         End the links that are out, too: for a key that somebody else may have. Without it they
         work to their own end, ten minutes at most.
     """
-    from adjourn.access.links import Links
-
     with records_of(db) as records:
+        from adjourn.access.links import Links
+
         await Links(records, SystemClock().now).rotate(end_all=now)
     out = "those that are out have ended" if now else "those that are out work to their end"
     print(f"Links are signed with a new key; {out}.")

@@ -34,7 +34,10 @@ SettingsFile = Annotated[
 
 @contextmanager
 def records_of(database: str) -> Generator[Records]:
-    """Raises: UsageError where no server with sign-in has used this file."""
+    """Raises: UsageError where no server with sign-in has used this file, or none can run."""
+    from adjourn.cli.run import server_parts
+
+    server_parts()
     from adjourn.cli.signing_in import records_file
 
     file = records_file(database)
@@ -66,10 +69,10 @@ def _reading(people_file: str) -> Generator[None]:
 @sessions.command(name="list")
 async def list_sessions(person: str | None = None, /, *, db: Db = "adjourn.db") -> None:
     """List the sessions that last, of one person or of everybody."""
-    from adjourn.access.sessions import Sessions
-    from adjourn.dashboard.views.account import browser_name
-
     with records_of(db) as records:
+        from adjourn.access.sessions import Sessions
+        from adjourn.dashboard.views.account import browser_name
+
         # Each record ends by the rules of its server; none of ours end it sooner.
         found = await Sessions(
             records, SessionRules(idle_minutes=LONGEST, absolute_minutes=LONGEST), SystemClock().now
@@ -109,11 +112,11 @@ async def end(
     everybody
         End all sessions of all people.
     """
-    from adjourn.access.sessions import end_sessions
-
     if (person is None) != everybody:
         raise UsageError("Say whose sessions end: a person, or --everybody.")
     with records_of(db) as records:
+        from adjourn.access.sessions import end_sessions
+
         ended = await end_sessions(records, person)
     if ended or person is None:
         print(f"Ended {ended} session{'' if ended == 1 else 's'}.")
@@ -124,10 +127,10 @@ async def end(
 @people.command
 async def disable(person: str, /, *, db: Db = "adjourn.db", settings: SettingsFile = None) -> None:
     """Keep somebody out from now on: their sessions end, and no way in takes them."""
-    from adjourn.access.directory import Directory
-
     file = read_settings(settings).people_file
     with records_of(db) as records, _reading(file):
+        from adjourn.access.directory import Directory
+
         await Directory(records, file, SystemClock().now).disable(person)
     print(f"{printable(person)} is out; `adjourn people enable` lets them in again.")
 
@@ -135,9 +138,9 @@ async def disable(person: str, /, *, db: Db = "adjourn.db", settings: SettingsFi
 @people.command
 async def enable(person: str, /, *, db: Db = "adjourn.db", settings: SettingsFile = None) -> None:
     """Let somebody in again whom `disable` has kept out. They sign in anew."""
-    from adjourn.access.directory import Directory
-
     file = read_settings(settings).people_file
     with records_of(db) as records, _reading(file):
+        from adjourn.access.directory import Directory
+
         await Directory(records, file, SystemClock().now).enable(person)
     print(f"{printable(person)} may sign in again.")

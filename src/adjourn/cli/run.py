@@ -88,8 +88,7 @@ def server_parts() -> None:
         importlib.import_module("adjourn.server")
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"Serving needs a part that is not installed ({error.name}): "
-            "pip install 'adjourn[server]'"
+            f"This needs a part that is not installed ({error.name}): pip install 'adjourn[server]'"
         ) from error
 
 
