@@ -84,6 +84,9 @@ class KeyHolders:
     def everybody(self) -> Sequence[Person]:
         return []
 
+    def acting(self, person: Person, channel: str) -> Actor:
+        return person.actor(channel)
+
 
 def serving_keys(path: Path, now: Callable[[], datetime]) -> tuple[KeyHolders, Any]:
     """For a server in another thread: its authenticator, and what closes it."""

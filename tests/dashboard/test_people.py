@@ -107,6 +107,9 @@ class SignedIn:
     def everybody(self) -> Sequence[Person]:
         return []
 
+    def acting(self, person: Person, channel: str) -> Actor:
+        return person.actor(channel)
+
 
 @pytest.mark.slow
 def test_where_people_sign_in_there_is_no_switch() -> None:

@@ -123,6 +123,7 @@ def a_bureau(
     environment: dict[str, str] | None = None,
     start: datetime | None = None,
     records: Records | None = None,
+    directory: LocalPeople | None = None,
     **around: Any,
 ) -> Iterator[Sandbox]:
     app = make_app()
@@ -131,7 +132,7 @@ def a_bureau(
     surroundings = Surroundings(
         now=box.clock.now, environment=environment or {}, records=made, **around
     )
-    install_notifications(app, box.client, settings, LocalPeople(people), surroundings)
+    install_notifications(app, box.client, settings, directory or LocalPeople(people), surroundings)
     try:
         with box:
             yield box

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from adjourn.approvals.people import Person
-from adjourn.model.actor import Absent
+from adjourn.approvals.people import LocalPeople, Person
+from adjourn.model.actor import Absent, Actor
 from adjourn.testing import Sandbox
 from tests.notify.bureau import Asked, Settings, a_bureau, mail_to, states
 from tests.notify.post import Post, a_post
@@ -32,7 +34,19 @@ LEGAL = somebody("tess", tenant="acme", groups=["legal"], queues=["group:doors"]
 """Looks after the queue of doors, and decides nothing in it."""
 
 
-def ask(box: Sandbox, tenant: str, number: int, **asked: str) -> None:
+class Deputies(LocalPeople):
+    """People of whom one stands in for others, as a directory with absences has it."""
+
+    def __init__(self, people: Sequence[Person], deputy: str, away: list[Absent]) -> None:
+        super().__init__(people)
+        self.deputy, self.away = deputy, away
+
+    def acting(self, person: Person, channel: str) -> Actor:
+        away = [*self.away] if person.id == self.deputy else []
+        return replace(super().acting(person, channel), stands_in_for=away)
+
+
+def ask(box: Sandbox, tenant: str, number: int, **asked: Any) -> None:
     tags = {"tenant": tenant} if tenant else {}
     title = f"Open {tenant or 'nobodys'} door {number}"
     box.start("ask", Asked(title=title, **asked), id=f"{tenant or 'none'}-{number}", tags=tags)
@@ -85,11 +99,8 @@ def test_whoever_stands_in_is_told_what_they_may_decide_in_anothers_place(post: 
     away = Absent(id="omar", groups=["doors"], roles=["approver"])
     people = [somebody("tess", groups=[]), somebody("omar"), somebody("uma", groups=[])]
 
-    def stands_in_for(person: Person) -> list[Absent]:
-        return [away] if person.id == "tess" else []
-
     settings = Settings(mail_to(post, digest_over=1))
-    with a_bureau(settings, people=people, stands_in_for=stands_in_for) as box:
+    with a_bureau(settings, directory=Deputies(people, "tess", [away])) as box:
         ask(box, "", 1)
         ask(box, "", 2, requester="omar")
         ask(box, "", 3)
@@ -104,7 +115,7 @@ def test_who_stands_in_no_more_is_not_told_any_more(post: Post) -> None:
     away = [Absent(id="omar", groups=["doors"], roles=["approver"])]
     people = [somebody("tess", groups=[])]
     post.down()
-    with a_bureau(Settings(mail_to(post)), people=people, stands_in_for=lambda _: away) as box:
+    with a_bureau(Settings(mail_to(post)), directory=Deputies(people, "tess", away)) as box:
         ask(box, "", 1)
         assert states(box)["tess", "new"] == "again"
         away.clear()

@@ -100,6 +100,9 @@ class Doors:
     def everybody(self) -> Sequence[Person]:
         return list(self.people.values())
 
+    def acting(self, person: Person, channel: str) -> Actor:
+        return person.actor(channel)
+
 
 class Broken:
     """A backend whose every verb breaks in a way that nobody has foreseen."""

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from adjourn.access.links import Links
 from adjourn.access.sessions import COOKIE
 from tests.access.gated import NOON, Gated, sign_in
 from tests.server.serving import Serving
@@ -82,6 +83,21 @@ def test_whoever_stands_in_finds_it_decides_it_and_is_told_of_as_such(world: Wor
     told = world.http.get(f"/approvals/{ID}?tab=audit", headers=world.cookies["tess"]).text
     assert "approved it for Lena Fischer" in told
     assert world.inbox("lena") == []
+
+
+@pytest.mark.slow
+def test_a_program_makes_links_for_whoever_stands_in(world: World) -> None:
+    world.serving.site.state.links = Links(world.outside.records, world.gated.clock)
+    key = asyncio.run(world.outside.keys.make("mailer", ["links:make"], "*"))
+    asked = {
+        "url": f"/api/v1/approvals/{ID}/links",
+        "json": {"action": "approve", "person": "tess"},
+        "headers": {"Authorization": f"Bearer {key}"},
+    }
+
+    assert world.http.post(**asked).status_code == 404
+    world.away("lena", "tess")
+    assert world.http.post(**asked).status_code == 201
 
 
 @pytest.mark.slow

@@ -83,6 +83,11 @@ class Gate:
         """All who may act."""
         return [person for person in self.directory.everybody() if self._comes_in(person)]
 
+    def acting(self, person: Person, channel: str) -> Actor:
+        return msgspec.structs.replace(
+            person.actor(channel), stands_in_for=self.directory.stands_in_for(person)
+        )
+
     def _introduces(self, headers: Mapping[str, str], peer: str) -> bool:
         """Whether a trusted proxy's header is there at all, however it is spelled."""
         proxy = self.settings.proxy
@@ -94,7 +99,7 @@ class Gate:
     def _introduced(self, id: str | None) -> Actor | None:
         """Whom the proxy in front has signed in."""
         found = None if id is None else self.directory.find(id)
-        return self._actor(found) if found is not None and self._comes_in(found) else None
+        return self.acting(found, "web") if found is not None and self._comes_in(found) else None
 
     async def _signed_in(self, id: str) -> Actor | None:
         """Whose session this is. One of somebody who may not come in any more ends here, so that it
@@ -109,7 +114,7 @@ class Gate:
         if found is None or not self._comes_in(found, claims):
             await self.sessions.end(id)
             return None
-        return msgspec.structs.replace(self._actor(found), signed_in_at=session.signed_in_at)
+        return msgspec.structs.replace(self.acting(found, "web"), signed_in_at=session.signed_in_at)
 
     def _comes_in(self, person: Person, claims: Sequence[str] | None = None) -> bool:
         """Whether they are somebody here: named by the operator, or a stranger where strangers come
@@ -118,8 +123,3 @@ class Gate:
             return False
         strangers = self.settings.oidc is not None and self.settings.oidc.strangers
         return strangers or self.directory.belongs(person.id, claims) or self.directory.awaits_admin
-
-    def _actor(self, person: Person) -> Actor:
-        return msgspec.structs.replace(
-            person.actor("web"), stands_in_for=self.directory.stands_in_for(person)
-        )

@@ -96,6 +96,10 @@ class Authenticator(Protocol):
         """All whom the directory knows, to tell those who may decide that something waits."""
         ...
 
+    def acting(self, person: Person, channel: str) -> Actor:
+        """The person as they act by that channel now, with those in whose place they decide."""
+        ...
+
 
 COOKIE = "adjourn-person"
 
@@ -134,6 +138,9 @@ class LocalPeople:
 
     def everybody(self) -> Sequence[Person]:
         return list(self.people.values())
+
+    def acting(self, person: Person, channel: str) -> Actor:
+        return person.actor(channel)
 
 
 DEMO_PEOPLE = (

@@ -46,7 +46,6 @@ def notifying(
             now=now,
             environment=os.environ,
             records=gate.records,
-            stands_in_for=gate.directory.stands_in_for,
             fresh=gate.directory.fresh,
         )
     try:

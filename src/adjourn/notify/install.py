@@ -10,7 +10,7 @@ from adjourn.client.app import Adjourn
 from adjourn.client.client import Client
 from adjourn.notify.mail import Mail
 from adjourn.notify.outgoing import Resolve, look_up
-from adjourn.notify.people import Directory, People, StandsInFor, for_nobody
+from adjourn.notify.people import Directory, People
 from adjourn.notify.port import Channel, Notifier
 from adjourn.notify.settings import (
     NotificationSettings,
@@ -32,7 +32,6 @@ class Surroundings:
     environment: Mapping[str, str]
     records: Records | None = None
     """Needed for webhooks."""
-    stands_in_for: StandsInFor = for_nobody
     fresh: Callable[[], Awaitable[None]] | None = None
     """Reads the directory again."""
     resolve: Resolve = look_up
@@ -67,7 +66,7 @@ def mail_of(
     """Raises: NotificationSettingsError."""
     if settings.mail is None:
         raise NotificationSettingsError("There is no [mail] in the settings: add it.")
-    people = People(directory, around.stands_in_for, around.fresh)
+    people = People(directory, around.fresh)
     password = password_of(settings.mail, around.environment)
     return Mail(settings.mail, password, settings.public_url, people, client, around.now)
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from msgspec.structs import replace
-
 from adjourn.approvals.authority import may_decide, unanswered
 from adjourn.approvals.people import Person, addresses_of
 from adjourn.approvals.state import Question
 from adjourn.client.approvals import ApprovalView
-from adjourn.model.actor import EVERY_TENANT, Absent, Actor
+from adjourn.model.actor import EVERY_TENANT, Actor
 
 CHANNEL = "mail"
 
@@ -21,28 +19,17 @@ class Directory(Protocol):
 
     def find(self, person: str) -> Person | None: ...
     def everybody(self) -> Sequence[Person]: ...
-
-
-StandsInFor = Callable[[Person], Sequence[Absent]]
-"""Those who are away and have named this person."""
-
-
-def for_nobody(person: Person) -> Sequence[Absent]:
-    return ()
+    def acting(self, person: Person, channel: str) -> Actor: ...
 
 
 class People:
     """Those of the directory who can be told something, acting as they would if they came now."""
 
     def __init__(
-        self,
-        directory: Directory,
-        stands_in_for: StandsInFor = for_nobody,
-        fresh: Callable[[], Awaitable[None]] | None = None,
+        self, directory: Directory, fresh: Callable[[], Awaitable[None]] | None = None
     ) -> None:
         """`fresh` reads the directory again, where another process may have changed it."""
         self._directory = directory
-        self._stands_in_for = stands_in_for
         self._fresh = fresh
 
     async def actors(self) -> dict[str, tuple[Person, Actor]]:
@@ -50,7 +37,7 @@ class People:
         if self._fresh is not None:
             await self._fresh()
         return {
-            person.id: (person, self._actor(person))
+            person.id: (person, self._directory.acting(person, CHANNEL))
             for person in self._directory.everybody()
             if person.email and not person.disabled
         }
@@ -62,10 +49,6 @@ class People:
     def name_of(self, id: str) -> str:
         found = self._directory.find(id)
         return found.name if found is not None else id
-
-    def _actor(self, person: Person) -> Actor:
-        away = list(self._stands_in_for(person))
-        return replace(person.actor(CHANNEL), stands_in_for=away)
 
 
 def _is_of_theirs(view: ApprovalView, actor: Actor) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from support_agent.channels.reception import Reception
 from support_agent.shop import reaching
 from support_agent.shop.database import reading, writing
 from support_agent.shop.reaching import Reader
+from tests.tenants import app, ask
 
 ACCOUNT = "tenant/gone"
 ADDRESS = Address("teams", {"conversation": "a chat"})
@@ -32,7 +34,11 @@ def gates(tmp_path: Path) -> Iterator[Callable[..., Gate]]:
 
     def gate(disabled: bool) -> Gate:
         person = Person(
-            id="away", name="Gone", roles=["lead"], accounts={"teams": ACCOUNT}, disabled=disabled
+            id="away",
+            name="Gone",
+            roles=["lead"],
+            accounts={"teams": ACCOUNT},
+            disabled=disabled,
         )
         opened.append(gate_of(tmp_path, [person, *STAFF], PUBLIC_URL, Clock()))
         return opened[-1]
@@ -66,6 +72,32 @@ def test_who_is_disabled_decides_nothing_in_teams_either(desk: Desk) -> None:
     reply = asyncio.run(Reception(desk).on_decision("teams", decision))
 
     assert reply.code == 403 and reply.card is None
+
+
+@pytest.mark.slow
+def test_whoever_stands_in_for_somebody_decides_in_teams_too(gates: Callable[..., Gate]) -> None:
+    decision = IncomingDecision(
+        id="1",
+        sender=sender(),
+        approval="case-1:1:1",
+        version=1,
+        action="reject",
+        digest="",
+        comment="Not this one.",
+        typed={},
+    )
+
+    async def decided() -> list[int]:
+        gate = gates(disabled=False)
+        async with app.open(":memory:") as client:
+            await client.start(ask, ["none", "support"], id="case-1")
+            reception = Reception(Desk(client, gate, PUBLIC_URL))
+            before = await reception.on_decision("teams", decision)
+            await gate.directory.set_absence("lena", "away", Clock()() + timedelta(days=1))
+            after = await reception.on_decision("teams", decision)
+        return [before.code, after.code]
+
+    assert asyncio.run(decided()) == [403, 200]
 
 
 @pytest.mark.slow

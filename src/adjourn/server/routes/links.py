@@ -99,4 +99,4 @@ def _person_of(request: Request, id: str, caller: Actor, named: str) -> Actor:
     found = people.find(named)
     if found is None or found.disabled:
         raise InstanceNotFoundError(id)
-    return found.actor("link")
+    return people.acting(found, "link")

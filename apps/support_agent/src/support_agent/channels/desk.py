@@ -82,7 +82,8 @@ class Desk:
     async def view_of(self, approval_id: str, person: Person, channel: str) -> ApprovalView | None:
         """None where they may not see it, or it is none."""
         try:
-            return await self.client.approvals.get(approval_id, by=person.actor(channel))
+            by = self.people.acting(person, channel)
+            return await self.client.approvals.get(approval_id, by=by)
         except InstanceNotFoundError:
             return None
 

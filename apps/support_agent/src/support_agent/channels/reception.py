@@ -147,9 +147,9 @@ class Reception:
 
     async def _show_what_is_open(self, channel: ChannelName, person: Person) -> None:
         """Have the cards of what waits already brought to them."""
-        client, actor = self._desk.client, person.actor(channel)
+        client, actor = self._desk.client, self._desk.people.acting(person, channel)
         query = InboxQuery(person=person.id, recipients=addresses_of(actor), now=now())
-        for row in (await client.approvals.inbox(query)).rows[:OPEN_SHOWN]:
+        for row in (await client.seen_by(actor).approvals.inbox(query)).rows[:OPEN_SHOWN]:
             notice = Notice(id=row.id, version=row.version, what=[])
             try:
                 await client.raise_event(watcher_id(row.id), "Notice", notice)
@@ -208,7 +208,7 @@ class Reception:
             if decision.action == "approve"
             else Reject(version=decision.version, reason=decision.comment)
         )
-        actor = person.actor(channel)
+        actor = self._desk.people.acting(person, channel)
         approvals = self._desk.client.approvals
         try:
             await approvals.act(decision.approval, action, by=actor, action_id=_short(decision.id))
