@@ -318,7 +318,7 @@ def test_where_it_cannot_be_told_who_asks_a_browser_reads_so() -> None:
         raise AssertionError("nobody is let through")
 
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(SignIn(nothing, Blind()))
+        transport = httpx.ASGITransport(SignIn(nothing, cast("Any", Blind())))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             return await http.get("/", headers={"accept": BROWSER})
 
