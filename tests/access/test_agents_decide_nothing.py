@@ -282,6 +282,7 @@ def test_a_program_decides_nothing(doors: Doors, robot: httpx.Client, row: str) 
     doors.undecided(waiting)
 
 
+@pytest.mark.slow
 def test_a_program_decides_nothing_in_bulk(doors: Doors, robot: httpx.Client) -> None:
     waiting = doors.waiting()
     fields = {"me": "key:robot", "key": "k1", "confirm": "yes", "do": "approve", "comment": "yes"}
@@ -389,6 +390,7 @@ def test_a_persons_own_event_is_theirs_and_history_says_so(
     assert received.by.id == "lena"
 
 
+@pytest.mark.slow
 def test_nobody_uses_up_anothers_event_id(doors: Doors, robot: httpx.Client) -> None:
     waiting = doors.waiting()
     assert raises("Noise", "plain", eventId="click-1")(robot, waiting).json() == {

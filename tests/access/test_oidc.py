@@ -142,6 +142,7 @@ def test_a_clock_that_is_a_little_off_hurts_nobody(one: Rig) -> None:
     assert run(one.sign_in())[0].subject == "ada"
 
 
+@pytest.mark.slow
 def test_a_new_key_of_the_provider_is_asked_for_once(one: Rig) -> None:
     run(one.sign_in())
     assert one.provider.heard.count("GET /keys") == 1

@@ -231,6 +231,7 @@ def test_a_token_that_proves_nothing_signs_nobody_in(one: Rig, name: str) -> Non
     assert one.directory.everybody() == []
 
 
+@pytest.mark.slow
 def test_an_address_of_keys_in_the_token_is_never_asked(one: Rig) -> None:
     asked = len(one.provider.heard)
     words = {"alg": "RS256", "kid": "x", "jku": f"{one.provider.address}/evil"}

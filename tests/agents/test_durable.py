@@ -103,6 +103,7 @@ def test_a_sync_tool_has_a_thread_and_the_orchestrator_needs_none() -> None:
         assert THREADS["weigh"] != THREADS["orchestrator"]
 
 
+@pytest.mark.slow
 def test_killed_after_each_step_nothing_that_finished_runs_again() -> None:
     """Every crash comes with the next step started and not run: that one is repeated, and its
     first attempt never ran."""

@@ -195,6 +195,7 @@ def test_what_customers_wrote_is_neither_markup_nor_terminal_control(cli: Cli) -
     assert "event [link]Nobody[/]" in outputs[0]
 
 
+@pytest.mark.slow
 def test_every_error_ends_with_a_code_of_the_table() -> None:
     assert exits.exit_code_of(errors.FileLockedError("a.db", 7)) == exits.UNREACHABLE
     assert exits.exit_code_of(errors.UpdateRefusedError("a", "b", "c")) == exits.CONFLICT

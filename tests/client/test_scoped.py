@@ -316,6 +316,7 @@ def test_nobody_starts_anything_for_another_tenant(world: World, actor: Actor, t
         world.run(world.client.get("nothing"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_conflict", get_args(OnConflict))
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ def test_approve_offers_undo_and_opens_the_next_one(site: Site, at: At) -> None:
     assert "Taken back" in taken_back.root.one(id="status").text
 
 
+@pytest.mark.slow
 def test_the_last_one_of_a_view_leaves_a_calm_panel(site: Site, at: At) -> None:
     id = site.ask(title="Lonely one")
 
@@ -40,6 +41,7 @@ def test_the_last_one_of_a_view_leaves_a_calm_panel(site: Site, at: At) -> None:
     assert "Nothing else in this view" in page.main
 
 
+@pytest.mark.slow
 def test_approve_with_changes_approves_what_was_typed(site: Site, at: At) -> None:
     id = site.ask(note="old")
     form = at("lena").open(f"/approvals/{id}").form("approve")
@@ -53,6 +55,7 @@ def test_approve_with_changes_approves_what_was_typed(site: Site, at: At) -> Non
     assert [row.split()[0] for row in changed] == ["Amount", "Note", "Method"]
 
 
+@pytest.mark.slow
 def test_rejecting_takes_one_step_and_a_reason(site: Site, at: At) -> None:
     id = site.ask(risk="high")
 
@@ -160,6 +163,7 @@ def test_what_was_executed_is_shown_apart_from_the_decision(site: Site, at: At) 
     assert "Executed" in notice.text and "Undo" not in notice.text
 
 
+@pytest.mark.slow
 def test_an_effect_that_failed_says_so_and_leads_to_its_instance(site: Site, at: At) -> None:
     id = site.ask(undo="0s", case="failing", note="fail")
     lena = at("lena")
@@ -182,6 +186,7 @@ def test_sending_a_form_twice_counts_once(site: Site, at: At) -> None:
     assert page.main.count("Once.") == 1
 
 
+@pytest.mark.slow
 def test_the_script_gets_the_parts_that_change(site: Site, at: At) -> None:
     first, second = site.ask(title="Part one"), site.ask(title="Part two")
     lena = at("lena")

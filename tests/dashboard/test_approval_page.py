@@ -48,6 +48,7 @@ def test_the_form_shows_the_proposal_beside_what_would_be_approved(site: Site, a
     assert [each["value"] for each in rows[3].all("option")] == ["bank", "card"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("person", [person.id for person in PEOPLE])
 def test_everybody_sees_only_what_they_may_do(site: Site, at: At, person: str) -> None:
     id = site.ask(case=f"seen-{person}")
@@ -121,6 +122,7 @@ def test_who_looks_behind_approvals_exports_the_audit(site: Site, at: At, person
     assert page.root.one(class_="audit").all("code")[0]["title"] in told["csv"].text
 
 
+@pytest.mark.slow
 def test_the_requester_sees_the_audit_and_gets_no_export(site: Site, at: At) -> None:
     id = site.ask()
     sam = at("sam")

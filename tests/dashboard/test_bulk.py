@@ -95,6 +95,7 @@ def test_rejecting_several_needs_one_reason_for_all(site: Site, at: At) -> None:
     assert [site.row(id).status for id in ids] == ["rejected", "rejected"]
 
 
+@pytest.mark.slow
 def test_sending_it_twice_decides_nothing_twice_and_says_the_same(site: Site, at: At) -> None:
     id = site.ask(title="Twice one")
     form = select(at("lena"), "Twice").form("approve")
@@ -122,6 +123,7 @@ def test_what_became_of_them_has_an_address_that_says_how_they_stand_now(
     assert "Reloaded" not in at("nobody").open(done.path).text
 
 
+@pytest.mark.slow
 def test_asking_is_a_page_that_can_be_loaded_again(site: Site, at: At) -> None:
     site.ask(title="Asked twice")
     asked = select(at("lena"), "Asked")

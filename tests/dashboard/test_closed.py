@@ -160,6 +160,7 @@ def test_a_session_that_ends_ends_for_the_next_page(http: httpx.Client, world: W
     assert http.get("/help", headers=headers).status_code == 303
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["signed out", "disabled"])
 def test_an_open_stream_ends_with_the_session(world: World, how: str) -> None:
     outside, who = world.gated.gate(), "vic" if how == "disabled" else "lena"

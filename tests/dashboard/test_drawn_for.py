@@ -49,6 +49,7 @@ def test_what_one_person_opened_is_not_done_in_the_name_of_another(
     assert "Omar Haddad" in again.root.one(class_="who").text
 
 
+@pytest.mark.slow
 def test_who_a_form_names_is_never_who_acts(site: Site, at: At) -> None:
     id = site.ask()
     form = at("lena").open(f"/approvals/{id}").form("approve")

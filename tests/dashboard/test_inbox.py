@@ -73,6 +73,7 @@ def test_each_view_shows_its_rows_and_its_count(site: Site, at: At) -> None:
     assert titles(sam.open("/?text=Counted")) == []
 
 
+@pytest.mark.slow
 def test_conditions_narrow_the_list_and_can_be_taken_away_one_by_one(site: Site, at: At) -> None:
     site.ask(title="Narrow small", amount="5.00")
     site.ask(title="Narrow large", amount="500.00", risk="high")
@@ -117,6 +118,7 @@ def test_filters_and_search_keep_each_other(site: Site, at: At) -> None:
     assert unseen == {"view": "all", "text": "x", "order": "risk"}
 
 
+@pytest.mark.slow
 def test_live_tells_rows_and_counts_and_304_when_nothing_differs(site: Site, at: At) -> None:
     id = site.ask(title="Lively one")
     lena = at("lena")

@@ -43,6 +43,7 @@ def test_a_waiting_case_says_for_whom_and_leads_there(site: Site, at: At) -> Non
     assert page.follow("people's approval").path == f"/approvals/{id}"
 
 
+@pytest.mark.slow
 def test_the_list_is_filtered_by_status_and_pages_on(site: Site, at: At) -> None:
     site.run(site.client.start("broken", "it broke", id="broken-1"))
     site.becomes_status("broken-1", "Failed")
@@ -154,6 +155,7 @@ def test_a_page_of_a_plain_question_is_told_when_it_is_over(site: Site, at: At) 
     assert at("sam").http.get(news).status_code == 404
 
 
+@pytest.mark.slow
 def test_a_plain_form_waits_in_the_inbox_too(site: Site, at: At) -> None:
     start_plain(site, "plain-4")
 

@@ -44,6 +44,7 @@ def test_every_page_says_who_acts_and_that_nobody_signs_in(site: Site, at: At) -
         assert "Lena Fischer" in page.root.one(class_="who").text, path
 
 
+@pytest.mark.slow
 def test_the_switch_leads_back_to_where_it_was(site: Site, at: At) -> None:
     id = site.ask()
     page = at("lena").open(f"/approvals/{id}?tab=why")
@@ -74,6 +75,7 @@ def test_no_link_leads_away(given: str) -> None:
     assert own_path(given) == "/"
 
 
+@pytest.mark.slow
 def test_a_lost_role_counts_at_once(site: Site, at: At) -> None:
     id = site.ask()
     page = at("omar").open(f"/approvals/{id}")

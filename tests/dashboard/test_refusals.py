@@ -27,6 +27,7 @@ def test_too_late_says_who_when_and_what_was_typed(site: Site, at: At) -> None:
     assert site.row(id).decided_by == ["omar"]
 
 
+@pytest.mark.slow
 def test_a_claim_of_somebody_else_is_told_by_name(site: Site, at: At) -> None:
     id = site.ask()
     slow = at("lena").open(f"/approvals/{id}").form("approve")
@@ -201,6 +202,7 @@ def test_a_forged_form_changes_nothing(site: Site, at: At, fields: dict[str, str
     assert (site.row(id).status == "approved") is decided
 
 
+@pytest.mark.slow
 def test_a_body_that_is_no_form_is_refused(site: Site, at: At) -> None:
     path = f"/approvals/{site.ask()}/act"
     http = at("lena").http

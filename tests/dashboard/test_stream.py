@@ -74,6 +74,7 @@ def test_beats_ends_and_limits() -> None:
     asyncio.run(listen())
 
 
+@pytest.mark.slow
 def test_one_person_takes_not_all_streams() -> None:
     async def listen() -> None:
         async with Adjourn().open(":memory:") as client:

@@ -260,6 +260,7 @@ def test_two_hundred_levels_are_accepted(inner: Any):
     assert codec.decode(codec.encode(nested(levels, inner)), Any) == nested(levels, inner)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", [201, 400, 5_000, 100_000])
 def test_more_levels_are_refused(levels: int):
     with pytest.raises(SerializationError):

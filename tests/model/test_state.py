@@ -29,6 +29,7 @@ def test_a_moment_and_its_microseconds_are_the_same(moment: datetime, microsecon
     assert from_microseconds(microseconds) == moment
 
 
+@pytest.mark.slow
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_no_moment_loses_a_microsecond(moment: datetime):
     assert from_microseconds(to_microseconds(moment)) == moment

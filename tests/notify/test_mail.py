@@ -128,6 +128,7 @@ def test_who_gets_it_back_is_told_again(post: Post) -> None:
     assert subjects(post, "lena") == [door, door] and subjects(post, "grace") == [door]
 
 
+@pytest.mark.slow
 def test_what_comes_within_the_cool_down_is_told_at_its_end(post: Post) -> None:
     """Once, however much it was, and only if it still stands."""
     question, answer = "A question for you: Open the door", "Your question was answered: Open the"
@@ -172,6 +173,7 @@ def test_who_holds_much_gets_one_digest_in_its_period(post: Post) -> None:
         assert len(post.to("lena@example.com")) == len(post.to("omar@example.com")) == 3
 
 
+@pytest.mark.slow
 def test_what_a_digest_will_tell_anyway_is_told_by_it_alone(post: Post) -> None:
     """Also where some of what made it one is decided before its time has come."""
     with a_bureau(Settings(mail_to(post, digest_over=2))) as box:

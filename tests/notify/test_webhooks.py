@@ -170,6 +170,7 @@ def test_it_is_given_up_after_days_and_that_is_seen(
     assert "ledger was not told" in caplog.text and "secret of theirs" not in caplog.text
 
 
+@pytest.mark.slow
 def test_the_pauses_are_the_same_again_and_not_those_of_another(hooks: Hooks) -> None:
     hooks.says = lambda _: answer(500)
     at: dict[str, list[int]] = {}

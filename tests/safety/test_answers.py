@@ -309,6 +309,7 @@ def test_a_program_that_is_refused_is_told_in_json(doors: DoorSite, accept: str,
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.slow
 def test_where_it_cannot_be_told_who_asks_a_browser_reads_so() -> None:
     class Blind(Doors):
         async def identify(self, *asked: Any, **more: Any) -> Any:

@@ -401,6 +401,7 @@ def test_who_comes_when_all_places_are_taken_is_told_so_and_others_go_on() -> No
         rig.stop()
 
 
+@pytest.mark.slow
 def test_there_are_always_some_places_and_never_more_than_files() -> None:
     assert 10 <= connections_limit() <= 2_000 and Connection.most == connections_limit()
 

@@ -247,6 +247,7 @@ def test_counters_of_strangers_take_no_more_room_than_they_may() -> None:
     assert len(counters) == 1
 
 
+@pytest.mark.slow
 def test_the_same_word_counts_apart_for_each_purpose() -> None:
     rates = Rates(Limits(acts=1, acts_of_address=1, failures=1), Clock().now)
     for what, whose in ((ACTS, "identity"), (ACTS, "address"), (FAILURES, "address")):

@@ -653,6 +653,7 @@ def test_after_two_rotations_at_once_a_stolen_key_makes_no_link_of_tomorrow() ->
     keyed(work)
 
 
+@pytest.mark.slow
 def test_the_first_key_is_made_once_by_whoever_comes_first() -> None:
     async def work(links: Links, records: Records, clock: Clock) -> list[Link]:
         many = await asyncio.gather(

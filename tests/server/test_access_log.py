@@ -287,6 +287,7 @@ def test_a_request_that_is_refused_is_written_once(
     assert told_by_the_server(caplog) == []
 
 
+@pytest.mark.slow
 def test_where_requests_are_not_written_the_id_of_a_refusal_leads_somewhere(
     http: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -306,6 +306,7 @@ def test_a_list_asked_for_badly_gets_400(http: httpx.Client, query: str, token: 
     assert http.get("/healthz").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_wrong_route_and_a_wrong_method_get_404(http: httpx.Client) -> None:
     assert http.get(f"{BASE}/nothing").status_code == 404
     assert http.get(f"{BASE}/orchestrators/approve").status_code == 404

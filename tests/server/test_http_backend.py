@@ -119,6 +119,7 @@ def test_events_are_accepted_once_by_their_id(opened: Opened, prefix: str) -> No
     play(opened, story)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a/b", "..", "100%", "é?#&", "/", "a b", "%2F", "a//"])
 def test_an_event_may_have_any_printable_name(opened: Opened, prefix: str, name: str) -> None:
     async def story(client: Client) -> None:

@@ -251,6 +251,7 @@ def test_a_start_under_anothers_id_learns_that_it_is_taken_and_no_more(
     assert world.run(everything(world)) == before
 
 
+@pytest.mark.slow
 def test_nobody_says_over_http_for_whom_they_start(world: World) -> None:
     def start(who: str, id: str, tags: str) -> httpx.Response:
         address = ("POST", "/api/v1/instances/{id}")
@@ -330,6 +331,7 @@ def test_who_looks_after_a_queue_sees_its_approvals_and_no_instances(world: Worl
     assert "acme" not in get("/instances").text
 
 
+@pytest.mark.slow
 def test_who_has_no_role_sees_what_concerns_them(world: World) -> None:
     page = world.http.get("/", params={"view": "all"}, headers=world.headers["pia"])
     assert page.status_code == 200 and "door of" not in page.text

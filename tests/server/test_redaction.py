@@ -94,6 +94,7 @@ def test_unless_they_ask_for_what_people_are_shown(
     assert CANARY not in text and "[redacted]" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS)
 def test_nobody_asks_for_more_than_they_are_shown(serving: Serving, path: str) -> None:
     assert CANARY not in asked(serving, path, "lena", **{SHOWN_HEADER: "no"})

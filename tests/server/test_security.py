@@ -35,6 +35,7 @@ def test_the_sweep_sees_the_routes() -> None:
     assert len(ROUTES) > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "10.0.0.1", ""])
 def test_a_foreign_host_is_refused_on_every_route(

@@ -121,6 +121,7 @@ def test_an_absence_ends_by_itself(world: World) -> None:
     assert world.inbox("tess") == [] and world.approve("tess").status_code == 403
 
 
+@pytest.mark.slow
 def test_who_decides_nothing_hands_nothing_on(world: World) -> None:
     """Vic sees what finance is asked, and no more than that."""
     assert world.approve("vic").status_code == 403

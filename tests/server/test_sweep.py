@@ -255,6 +255,7 @@ def test_a_key_with_the_scope_of_a_route_is_let_through(
         assert answer.json()["code"] not in ("NotSignedInError", "ScopeMissingError")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", GUARDED, ids=str)
 @pytest.mark.parametrize("who", ["vic", "lena", "ada"])
 def test_a_role_reaches_what_it_reaches_and_no_more(

@@ -451,6 +451,7 @@ def test_exactly_the_numbers_of_a_span_have_a_word_of_it(one: int, other: int, n
         assert bool(found) == (low <= within <= high)
 
 
+@pytest.mark.slow
 @unhurried
 @given(numbers, numbers, numbers)
 def test_a_rough_span_is_short_and_leaves_nothing_out(one: int, other: int, number: int) -> None:

@@ -55,6 +55,7 @@ def test_an_approved_refund_is_paid_once_and_the_customer_is_told(shop: Engine) 
     assert outcome(shop) == ("refunded", [Decimal("64.50")], [told])
 
 
+@pytest.mark.slow
 def test_a_lowered_amount_is_paid_and_explained(shop: Engine) -> None:
     with Sandbox(app) as box:
         box.start(refund_case, asked(), id="C-1")
@@ -112,6 +113,7 @@ def test_who_approves_a_very_large_one_has_signed_in_lately(
         asking.approve(by=replace(LENA, signed_in_at=box.now))
 
 
+@pytest.mark.slow
 def test_a_case_that_opened_before_anybody_was_asked_for_it_goes_on_as_it_began(
     shop: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

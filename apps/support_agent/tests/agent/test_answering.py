@@ -82,6 +82,7 @@ def test_what_is_no_message_costs_nothing_and_is_not_kept(
     assert given.text
 
 
+@pytest.mark.slow
 def test_a_spent_budget_is_told_and_the_model_is_not_asked(world: World) -> None:
     chat = Chat(build_agent(saying("Hello.")), world, budget=Budget(requests=2, tokens=10_000))
     assert [chat.say("hello") for _ in range(2)] == ["Hello.", "Hello."]

@@ -25,6 +25,7 @@ def decide(world: World, case_id: str, **values: object) -> None:
             setattr(case, name, value)
 
 
+@pytest.mark.slow
 def test_a_double_charge_is_looked_up_explained_with_its_policy_and_offered(chat: Chat) -> None:
     said = chat.say("Hi, I was charged twice for order A-1042")
 
@@ -127,6 +128,7 @@ def test_what_the_records_refuse_is_told_in_their_words(chat: Chat) -> None:
     assert [case.customer_id for case in chat.world.cases()].count(chat.world.amina) == 0
 
 
+@pytest.mark.slow
 def test_an_order_of_somebody_else_does_not_exist(chat: Chat) -> None:
     theirs, nobodys = chat.say("where is A-2001"), chat.say("where is A-9999")
 
@@ -146,6 +148,7 @@ def test_a_second_request_for_an_order_gives_the_open_case(chat: Chat) -> None:
     assert [case["already_open"] for case in again.opened] == [True]
 
 
+@pytest.mark.slow
 def test_an_edited_decision_is_known(chat: Chat) -> None:
     chat.say("A-1042 was charged twice, refund it")
     assert "waits for a person; nothing has been decided yet" in chat.say("how is my case?")
@@ -219,6 +222,7 @@ def test_an_instruction_in_an_order_note_or_an_article_is_not_followed(chat: Cha
     assert "approved" not in said
 
 
+@pytest.mark.slow
 def test_records_that_cannot_be_reached_are_told_as_such(
     chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,7 @@ def test_looking_changes_nothing_and_spends_nothing(house: House) -> None:
     assert house.browser().send("/chat/enter", part=False, ticket=ticket).status_code == 303
 
 
+@pytest.mark.slow
 def test_no_cookie_of_ours_is_for_scripts_or_other_sites(house: House) -> None:
     answer = house.browser().send(
         "/chat/enter", part=False, ticket=house.ticket(house.email(AMINA))
@@ -472,6 +473,7 @@ def test_what_is_no_ticket_is_shown_nowhere(house: House, given: str) -> None:
         assert Page(answer).root.one("main").all("script") == []
 
 
+@pytest.mark.slow
 def test_a_name_is_shown_as_what_it_is(house: House) -> None:
     email = house.newcomer("<b>Amina</b>\u202e<script>alert(1)</script>")
 

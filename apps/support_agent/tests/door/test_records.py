@@ -63,6 +63,7 @@ def test_of_many_who_come_with_one_ticket_one_comes_in(database: Engine, amina: 
         assert len(session.scalars(select(SpentTicket)).all()) == 1
 
 
+@pytest.mark.slow
 def test_who_does_not_come_in_has_spent_nothing(database: Engine, amina: int) -> None:
     with pytest.raises(ZeroDivisionError), writing(database) as session:
         sessions.spend(session, "a ticket", NOW + MINUTE, NOW)

@@ -154,6 +154,7 @@ def test_a_staffs_route_is_for_the_staff_of_this_shop(
     assert house.dump() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", OPEN, ids=lambda each: each.name)
 def test_a_route_for_anybody_does_nothing_for_nobody(
     house: House, things: Things, route: Asked

@@ -50,6 +50,7 @@ def test_a_case_that_nobody_approved_is_declined(shop: Engine) -> None:
     assert answer.code == "case_not_approved"
 
 
+@pytest.mark.slow
 def test_a_case_is_not_refunded_under_a_second_key(approved: Engine) -> None:
     gateway = LedgerGateway()
     gateway.refund(ORDER)

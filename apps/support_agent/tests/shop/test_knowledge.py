@@ -255,6 +255,7 @@ def test_a_changed_article_is_found_by_its_new_words_at_once(knowledge: Engine) 
     assert first(knowledge, "Do you have tents?") == ""
 
 
+@pytest.mark.slow
 def test_a_number_of_an_article_is_found_whole(knowledge: Engine) -> None:
     with writing(knowledge) as session:
         text = "# Recall of a kettle\n\nPlease send back KIT-0103. Its handle may come off."

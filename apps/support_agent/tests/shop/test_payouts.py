@@ -337,6 +337,7 @@ def test_a_part_that_is_paid_counts_before_the_ledger_says_so(in_two_parts: Engi
     assert ask(in_two_parts, "C-2").amount == PAID
 
 
+@pytest.mark.slow
 def test_a_part_that_was_asked_for_is_not_asked_of_another_gateway(in_two_parts: Engine) -> None:
     paid(in_two_parts, "C-1")
 

@@ -387,6 +387,7 @@ def test_a_client_that_hangs_up_leaves_no_trace(place: Place) -> None:
     assert len(place.inbound.messages) == 1
 
 
+@pytest.mark.slow
 def test_a_web_socket_is_closed() -> None:
     sent: list[Any] = []
 

@@ -120,6 +120,7 @@ def test_the_names_of_loopback_are_all_the_same(local: Place) -> None:
         assert local.post(from_playground(), headers={"host": host}).status_code == 200
 
 
+@pytest.mark.slow
 def test_other_channels_of_the_playground_are_refused(local: Place) -> None:
     assert local.post(from_playground(channelId="webchat"), headers={}).status_code == 400
 

@@ -107,6 +107,7 @@ def test_nothing_of_a_token_is_logged(place: Place, log: pytest.LogCaptureFixtur
     assert not [each for each in log.records if each.name.startswith("microsoft_teams")]
 
 
+@pytest.mark.slow
 def test_a_fault_of_ours_is_logged_by_where_it_is(
     place: Place, inbound: Recorder, log: pytest.LogCaptureFixture
 ) -> None:

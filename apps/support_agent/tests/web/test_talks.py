@@ -57,6 +57,7 @@ def test_who_is_nobody_is_asked_who_they_are_and_comes_back(place: Place, taken:
     )
 
 
+@pytest.mark.slow
 def test_who_has_no_role_reads_nothing_that_customers_write(place: Place, taken: str) -> None:
     sam = place.person("sam")
 
@@ -68,6 +69,7 @@ def test_who_has_no_role_reads_nothing_that_customers_write(place: Place, taken:
     assert write(place, "sam", taken, "Hello")[0] == 403
 
 
+@pytest.mark.slow
 def test_an_auditor_reads_and_does_not_write(place: Place, taken: str) -> None:
     ivo = place.person("ivo")
 
@@ -199,6 +201,7 @@ def test_a_page_of_another_origin_may_not_act_as_a_person(place: Place, taken: s
     assert not any(line.text == "Forged." for line in place.lines(taken))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "part", "alone"),
     [("/", True, True), ("/", False, False), ("/{}/news", True, True), ("/{}", False, False)],
