@@ -230,6 +230,23 @@ def test_sessions_are_listed_and_ended(kept: Path, say: Say) -> None:
     assert say("sessions", "list", *where) == (0, "Nobody is signed in.\n")
 
 
+def test_people_are_listed_with_who_is_kept_out_and_who_is_away(kept: Path, say: Say) -> None:
+    where = ("--db", "a.db", "--settings", "adjourn.toml")
+    assert "Nobody is known" in say("people", "list", "--db", "a.db")[1]
+    (kept / "people.json").write_text(f"[{LENA}, {ADA}]")
+    records = Records(kept / "a.db.access", SystemClock().now)
+    directory = Directory(records, str(kept / "people.json"), SystemClock().now)
+    asyncio.run(directory.set_absence("lena", "ada", SystemClock().now() + timedelta(days=3)))
+    records.close()
+    assert say("people", "disable", "ada", *where)[0] == 0
+
+    code, said = say("people", "list", *where)
+
+    ada, lena = (next(s for s in said.splitlines() if s.startswith(id)) for id in ("ada", "lena"))
+    assert code == 0 and "admin" in ada and "disabled" in ada
+    assert "approver" in lena and "away" in lena and "disabled" not in lena
+
+
 def test_whom_nobody_knows_is_not_disabled(kept: Path, say: Say) -> None:
     where = ("--db", "a.db", "--settings", "adjourn.toml")
     code, said = say("people", "disable", "lenna", *where)

@@ -145,16 +145,18 @@ class Directory:
 
     def everybody(self) -> Sequence[Person]:
         """All who are not disabled, in the order of their ids."""
+        return [person for person in self.all_people() if not person.disabled]
+
+    def all_people(self) -> Sequence[Person]:
+        """As `everybody`, with those who are disabled."""
         ids = sorted({*self._of_file(), *self._known})
-        found = (self.find(id) for id in ids)
-        return [person for person in found if person is not None and not person.disabled]
+        return [person for person in map(self.find, ids) if person is not None]
 
     def addressed(self, email: str) -> Sequence[Person]:
         """All who have this mail address, whatever its capitals, disabled or not."""
         wanted = email.casefold()
-        ids = sorted({*self._of_file(), *self._known}) if wanted else []
-        found = (self.find(id) for id in ids)
-        return [one for one in found if one is not None and one.email.casefold() == wanted]
+        found = self.all_people() if wanted else []
+        return [person for person in found if person.email.casefold() == wanted]
 
     def claims_of(self, person: str) -> tuple[list[str], datetime | None]:
         """The provider's groups of the last sign-in, and when that was."""

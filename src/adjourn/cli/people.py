@@ -21,10 +21,11 @@ from adjourn.errors import UnknownPersonError
 from adjourn.store.records import Records
 
 LONGEST = 366 * 24 * 60  # minutes
+PEOPLE_COLUMNS = ("PERSON", "NAME", "ROLES", "GROUPS", "TENANT", "LAST SIGN-IN (UTC)", "")
 COLUMNS = ("PERSON", "SESSION", "BEGAN (UTC)", "LAST SEEN (UTC)", "FROM", "BROWSER")
 
 sessions = App(name="sessions", help="Who is signed in, and ending that at once.")
-people = App(name="people", help="Keep people out at once, and let them in again.")
+people = App(name="people", help="Who is known; keep people out at once, and let them in again.")
 
 Db = Annotated[str, Parameter(help="The engine's file, as `adjourn run` has it.")]
 SettingsFile = Annotated[
@@ -122,6 +123,39 @@ async def end(
         print(f"Ended {ended} session{'' if ended == 1 else 's'}.")
     else:
         print(f"{printable(person)} is not signed in: nothing to end.")
+
+
+@people.command(name="list")
+async def list_people(*, db: Db = "adjourn.db", settings: SettingsFile = None) -> None:
+    """List all who are known, as they come in now, and who is kept out or away."""
+    words = read_settings(settings)
+    members = words.oidc.members if words.oidc is not None else []
+    with records_of(db) as records:
+        from adjourn.access.directory import Directory
+
+        directory = Directory(records, words.people_file, SystemClock().now, members=members)
+        away = {each.person: each for each in await directory.absences()}
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in PEOPLE_COLUMNS:
+        table.add_column(column, overflow="fold")
+    for each in directory.all_people():
+        absence, seen = away.get(each.id), directory.claims_of(each.id)[1]
+        state = "disabled" if each.disabled else ""
+        if absence is not None and not each.disabled:
+            state = f"away until {clock(absence.until)}: {printable(absence.delegate)} decides"
+        table.add_row(
+            Text(printable(each.id), "bold"),
+            Text(printable(each.name)),
+            Text(", ".join(each.roles)),
+            Text(printable(", ".join(each.groups))),
+            Text(printable(each.tenant)),
+            Text(clock(seen) if seen else "", "dim"),
+            Text(state, "red" if each.disabled else ""),
+        )
+    if table.row_count:
+        console().print(table)
+    else:
+        print("Nobody is known: name the people file's settings with --settings.")
 
 
 @people.command
