@@ -148,7 +148,7 @@ def test_a_provider_that_does_not_say_when_makes_nobody_fresh(one: SignedSite) -
 
     assert sends(lena, id).status == 403
     assert one.site.row(id).status == "open"
-    assert "last proved" not in lena.open("/account").main
+    assert "last sign-in" not in lena.open("/account").main
     one.provider.claims = {}
 
 
