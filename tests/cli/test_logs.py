@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from adjourn import Adjourn
 from adjourn.access.settings import Provider
 from adjourn.cli.app import main
-from adjourn.cli.logs import protect
+from adjourn.cli.logs import protected
 from adjourn.cli.settings import LogSettings, Settings, secret_variables
 from adjourn.model.privacy import Privacy
 
@@ -27,9 +28,7 @@ Begin = Callable[..., io.StringIO]
 def begin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
     """Logging as a new process finds it, set up for these settings; what is written comes back."""
     root, own = logging.getLogger(), logging.getLogger("tests.of.logs")
-    access, last = logging.getLogger("adjourn.access.requests"), logging.lastResort
-    before = root.level, access.level
-    written = io.StringIO()
+    served, written = ExitStack(), io.StringIO()
     monkeypatch.setenv("CANARY_IN", CANARY)
 
     def set_up(
@@ -41,16 +40,31 @@ def begin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
         # Only now: pytest puts its own in place after the fixtures.
         monkeypatch.setattr(root, "handlers", [*own])
         monkeypatch.setattr(sys, "stderr", written)
-        protect(app or Adjourn(), settings or Settings(), signed_in=signed_in)
+        served.enter_context(
+            protected(app or Adjourn(), settings or Settings(), signed_in=signed_in)
+        )
         return written
 
-    yield set_up
-    root.setLevel(before[0])
-    access.setLevel(before[1])
+    with served:
+        yield set_up
     own.handlers.clear()
     own.propagate = True
-    if last is not None:
-        last.filters.clear()
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["with handlers", "without"])
+def test_afterwards_logging_is_as_it_was(monkeypatch: pytest.MonkeyPatch, own: bool) -> None:
+    root, requests = logging.getLogger(), logging.getLogger("adjourn.access.requests")
+    monkeypatch.setattr(root, "handlers", [logging.NullHandler()] if own else [])
+
+    def state() -> list[Any]:
+        assert logging.lastResort is not None
+        every = [*root.handlers, logging.lastResort]
+        return [root.level, requests.level, every, [[*each.filters] for each in every]]
+
+    before = state()
+    with protected(Adjourn(), given(level="debug", access=True), signed_in=True):
+        assert state() != before and requests.isEnabledFor(logging.INFO)
+    assert state() == before
 
 
 def test_the_application_hides_what_it_knows_of_wherever_a_line_has_it(begin: Begin) -> None:

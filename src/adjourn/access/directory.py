@@ -155,8 +155,7 @@ class Directory:
     def addressed(self, email: str) -> Sequence[Person]:
         """All who have this mail address, whatever its capitals, disabled or not."""
         wanted = email.casefold()
-        found = self.all_people() if wanted else []
-        return [person for person in found if person.email.casefold() == wanted]
+        return [each for each in self.all_people() if wanted and each.email.casefold() == wanted]
 
     def claims_of(self, person: str) -> tuple[list[str], datetime | None]:
         """The provider's groups of the last sign-in, and when that was."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from adjourn.cli.settings import LogSettings, Settings, secret_variables
@@ -13,23 +15,35 @@ from adjourn.client.app import Adjourn
 from adjourn.model.privacy import Privacy, RedactedLogs
 
 
-def protect(app: Adjourn, settings: Settings, *, signed_in: bool) -> None:
+@contextmanager
+def protected(app: Adjourn, settings: Settings, *, signed_in: bool) -> Generator[None]:
     """The rules of the settings join the application's own, and every line of a log goes through
-    them from now on. Handlers that the application has set up stay; it gets one if it has none."""
+    them until the end. Handlers that the application has set up stay; it gets one if it has none.
+    Afterwards logging is as it was."""
     app.protect(settings.privacy)
     app.protect(Privacy(secrets_env=secret_variables(settings)))
-    root = logging.getLogger()
-    if not root.handlers:
-        root.addHandler(_handler(settings.log, bare=settings == Settings()))
+    # The lines of requests have a logger of their own, so that neither level is that of the other.
+    root, requests = logging.getLogger(), logging.getLogger("adjourn.access.requests")
+    levels = root.level, requests.level
+    own = None if root.handlers else _handler(settings.log, bare=settings == Settings())
+    if own is not None:
+        root.addHandler(own)
         root.setLevel(settings.log.level.upper())
-    hiding = RedactedLogs(app.redactor, app.hidden_in_logs)
-    for handler in _handlers():
-        handler.addFilter(hiding)
     access = settings.log.access
-    # Of its own, so that neither says anything of the other: these lines, and what Adjourn tells.
     wanted = signed_in if access is None else access
-    requests = logging.getLogger("adjourn.access.requests")
     requests.setLevel(logging.INFO if wanted else logging.WARNING)
+    hiding, handlers = RedactedLogs(app.redactor, app.hidden_in_logs), _handlers()
+    for handler in handlers:
+        handler.addFilter(hiding)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(hiding)
+        if own is not None:
+            root.removeHandler(own)
+            root.setLevel(levels[0])
+        requests.setLevel(levels[1])
 
 
 def _handlers() -> set[logging.Handler]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from adjourn.approvals.people import Authenticator
 from adjourn.cli.exits import PortInUseError, UsageError
-from adjourn.cli.logs import protect
+from adjourn.cli.logs import protected
 from adjourn.cli.settings import read_settings
 from adjourn.cli.text import console, printable
 from adjourn.client.app import Adjourn
@@ -59,8 +59,10 @@ def run(
     if not 0 <= port <= PORT_LIMIT:
         raise UsageError(f"{port} is no port: use 1 to {PORT_LIMIT:,}, or 0 for any free one.")
     app = load_app(target)
-    protect(app, words, signed_in=way_in.signs_in)
-    with way_in.opened(database) as authenticator:
+    with (
+        protected(app, words, signed_in=way_in.signs_in),
+        way_in.opened(database) as authenticator,
+    ):
         gc.set_threshold(*COLLECT_SELDOM)
         with _listener(host, port, authenticator) as listener:
             client = app.open(database)
