@@ -40,14 +40,12 @@ def notifying(
     gate = authenticator if isinstance(authenticator, Gate) else None
     now = SystemClock().now
     own = Records(records_file(database), now) if settings.webhooks and gate is None else None
-    around = Surroundings(now=now, environment=os.environ, records=own)
-    if gate is not None:
-        around = Surroundings(
-            now=now,
-            environment=os.environ,
-            records=gate.records,
-            fresh=gate.directory.fresh,
-        )
+    around = Surroundings(
+        now=now,
+        environment=os.environ,
+        records=own if gate is None else gate.records,
+        fresh=None if gate is None else gate.directory.fresh,
+    )
     try:
         install_notifications(app, client, settings, authenticator, around)
         yield

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 from rich.table import Table
@@ -19,6 +19,9 @@ from adjourn.cli.text import clock, console, printable
 from adjourn.engine.clock import SystemClock
 from adjourn.errors import UnknownPersonError
 from adjourn.store.records import Records
+
+if TYPE_CHECKING:
+    from adjourn.access.directory import Directory  # a part that may not be installed
 
 LONGEST = 366 * 24 * 60  # minutes
 PEOPLE_COLUMNS = ("PERSON", "NAME", "ROLES", "GROUPS", "TENANT", "LAST SIGN-IN (UTC)", "")
@@ -55,16 +58,21 @@ def records_of(database: str) -> Generator[Records]:
 
 
 @contextmanager
-def _reading(people_file: str) -> Generator[None]:
+def _directory(database: str, settings: str | None) -> Generator[Directory]:
     """Whoever has not signed in yet is known by the people file alone: where none was read, that
-    is said."""
-    try:
-        yield
-    except UnknownPersonError as error:
-        if people_file:
-            raise
-        hint = "None was read: name the settings with --settings."
-        raise UnknownPersonError(error.person, hint) from None
+    is said. Raises: as `records_of`, and PeopleFileError."""
+    words = read_settings(settings)
+    members = words.oidc.members if words.oidc is not None else []
+    with records_of(database) as records:
+        from adjourn.access.directory import Directory
+
+        try:
+            yield Directory(records, words.people_file, SystemClock().now, members=members)
+        except UnknownPersonError as error:
+            if words.people_file:
+                raise
+            hint = "None was read: name the settings with --settings."
+            raise UnknownPersonError(error.person, hint) from None
 
 
 @sessions.command(name="list")
@@ -128,12 +136,7 @@ async def end(
 @people.command(name="list")
 async def list_people(*, db: Db = "adjourn.db", settings: SettingsFile = None) -> None:
     """List all who are known, as they come in now, and who is kept out or away."""
-    words = read_settings(settings)
-    members = words.oidc.members if words.oidc is not None else []
-    with records_of(db) as records:
-        from adjourn.access.directory import Directory
-
-        directory = Directory(records, words.people_file, SystemClock().now, members=members)
+    with _directory(db, settings) as directory:
         away = {each.person: each for each in await directory.absences()}
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in PEOPLE_COLUMNS:
@@ -161,20 +164,14 @@ async def list_people(*, db: Db = "adjourn.db", settings: SettingsFile = None) -
 @people.command
 async def disable(person: str, /, *, db: Db = "adjourn.db", settings: SettingsFile = None) -> None:
     """Keep somebody out from now on: their sessions end, and no way in takes them."""
-    file = read_settings(settings).people_file
-    with records_of(db) as records, _reading(file):
-        from adjourn.access.directory import Directory
-
-        await Directory(records, file, SystemClock().now).disable(person)
+    with _directory(db, settings) as directory:
+        await directory.disable(person)
     print(f"{printable(person)} is out; `adjourn people enable` lets them in again.")
 
 
 @people.command
 async def enable(person: str, /, *, db: Db = "adjourn.db", settings: SettingsFile = None) -> None:
     """Let somebody in again whom `disable` has kept out. They sign in anew."""
-    file = read_settings(settings).people_file
-    with records_of(db) as records, _reading(file):
-        from adjourn.access.directory import Directory
-
-        await Directory(records, file, SystemClock().now).enable(person)
+    with _directory(db, settings) as directory:
+        await directory.enable(person)
     print(f"{printable(person)} may sign in again.")
