@@ -51,7 +51,7 @@ class Connection(H11Protocol):
         self._head: asyncio.TimerHandle | None = None
         self._reader: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # ours is TCP
         super().connection_made(transport)
         if len(self.connections) > self.most:
             transport.write(_answer(503, "Service Unavailable", "Too many connections."))
